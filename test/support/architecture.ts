@@ -1,0 +1,135 @@
+/** The rules about the shape of `src`, as pure functions of its module graph and its file names. */
+
+export interface Module {
+  /** Path from the root of the repository, e.g. `src/task/Task.ts`. */
+  readonly file: string
+  /** Paths of the repository's own modules that it imports, types included. */
+  readonly imports: ReadonlyArray<string>
+  /** Bare names of the packages that it imports. */
+  readonly packages: ReadonlyArray<string>
+}
+
+/** A folder imports only from folders to its right; two folders in one place not from each other. */
+export const order: ReadonlyArray<ReadonlyArray<string>> = [
+  ["cli"],
+  ["service"],
+  ["console", "cluster"],
+  ["edge"],
+  ["observe"],
+  ["admission"],
+  ["actor", "cache"],
+  ["store"],
+  ["pool"],
+  ["task"],
+  ["bounded"],
+  ["telemetry"],
+  ["internal"],
+]
+
+const index = "src/index.ts"
+
+/** Packages that only tests and benchmarks may use. */
+const testOnly = ["vitest", "@effect/vitest", "@vitest/coverage-v8", "effect/testing"]
+
+const folderOf = (file: string): string => file.split("/").slice(1, -1).join("/")
+const placeOf = (file: string): number =>
+  order.findIndex((folders) => folders.includes(folderOf(file).split("/")[0] ?? ""))
+const nameOf = (file: string): string => file.split("/").at(-1)?.replace(/\.ts$/, "") ?? ""
+
+/** A file with a capital letter holds one public noun; any other is private to its folder. */
+export const isPublic = (file: string): boolean =>
+  file.startsWith("src/") && /^[A-Z][A-Za-z0-9]*$/.test(nameOf(file)) &&
+  !file.startsWith("src/internal/")
+
+const judgeImport = (from: string, to: string): string | undefined => {
+  const line = `${from} imports ${to}`
+  if (to === index) return `${line}: only users import index.ts; import the module itself`
+  if (!to.startsWith("src/")) return `${line}: src imports nothing from outside src`
+  if (from === index) {
+    return isPublic(to) ? undefined : `${line}: index.ts lists public modules only`
+  }
+  if (folderOf(from) === folderOf(to)) return undefined
+  if (!isPublic(to) && folderOf(to) !== "internal") {
+    return `${line}: a lower-case file is private to its folder`
+  }
+  if (placeOf(to) > placeOf(from)) return undefined
+  return `${line}: ${folderOf(from)} may import only from folders to its right in ` +
+    order.map((folders) => folders.join(", ")).join(" > ")
+}
+
+const placeless = (file: string): boolean => file !== index && placeOf(file) < 0
+
+/** Imports that break the rule, one sentence each. */
+export const importViolations = (graph: ReadonlyArray<Module>): ReadonlyArray<string> =>
+  graph.flatMap((module) => [
+    ...(placeless(module.file)
+      ? [
+        `${module.file}: the folder has no place in the import rule (test/support/architecture.ts)`,
+      ]
+      : []),
+    ...module.imports.flatMap((to) => judgeImport(module.file, to) ?? []),
+    ...module.packages.filter((name) => testOnly.includes(name))
+      .map((name) => `${module.file} imports ${name}: only tests may`),
+  ])
+
+/** Every import cycle, once, as the list of its files. Cycles of types alone count too. */
+export const cycles = (graph: ReadonlyArray<Module>): ReadonlyArray<ReadonlyArray<string>> => {
+  const byFile = new Map(graph.map((module) => [module.file, module]))
+  const done = new Set<string>()
+  const found: Array<ReadonlyArray<string>> = []
+  const visit = (file: string, path: ReadonlyArray<string>): void => {
+    const at = path.indexOf(file)
+    if (at >= 0) {
+      found.push(path.slice(at))
+    } else if (!done.has(file)) {
+      for (const next of byFile.get(file)?.imports ?? []) visit(next, [...path, file])
+      done.add(file)
+    }
+  }
+  for (const module of graph) visit(module.file, [])
+  return found
+}
+
+/** The `exports` map that the files of `src` call for: the index, then one subpath per public noun. */
+export const wantedExports = (files: ReadonlyArray<string>): Readonly<Record<string, string>> => {
+  const modules = files.filter(isPublic)
+    .sort((a, b) => placeOf(a) - placeOf(b) || (a < b ? -1 : 1))
+  return Object.fromEntries([
+    [".", `./${index}`],
+    ...modules.map((file) => [`./${nameOf(file)}`, `./${file}`]),
+  ])
+}
+
+/** Differences between the exports map of deno.json and the public modules. */
+export const exportViolations = (
+  exports: Readonly<Record<string, string>>,
+  files: ReadonlyArray<string>,
+): ReadonlyArray<string> => {
+  const wanted = wantedExports(files)
+  const names = files.filter(isPublic).map(nameOf)
+  return [
+    ...names.filter((name, i) => names.indexOf(name) !== i)
+      .map((name) => `Two public modules are called ${name}`),
+    ...Object.entries(wanted).filter(([name, file]) => exports[name] !== file)
+      .map(([name, file]) => `deno.json: exports lacks "${name}": "${file}"`),
+    ...Object.keys(exports).filter((name) => !(name in wanted))
+      .map((name) => `deno.json: exports has "${name}", which is no public module`),
+  ]
+}
+
+/** Differences between the lines of `src/index.ts` and the public modules. */
+export const indexViolations = (
+  text: string,
+  files: ReadonlyArray<string>,
+): ReadonlyArray<string> => {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").split("\n")
+    .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("//"))
+  const wanted = files.filter(isPublic)
+    .map((file) => `export * as ${nameOf(file)} from "./${file.slice("src/".length)}"`)
+  return [
+    ...wanted.filter((line) => !code.includes(line)).map((line) => `${index} lacks: ${line}`),
+    ...code.filter((line) => !wanted.includes(line))
+      .map((line) => `${index} holds something that is no public module: ${line}`),
+    ...code.filter((line, i) => code.indexOf(line) !== i).map((line) => `${index} twice: ${line}`),
+  ]
+}
