@@ -1,0 +1,64 @@
+/**
+ * Deadline feasibility: how long a newcomer will wait, and whether it can still finish in time.
+ *
+ * @module
+ */
+
+/**
+ * A first-in, first-out line before `capacity` slots, as a newcomer sees it.
+ *
+ * **Details** – `inUse` counts running work, `ahead` what gets a slot before the newcomer (waiters
+ * and open tickets). `service` is the expected service time in milliseconds, `elapsedAt(0)` how
+ * long the oldest running work has been at it, `elapsedAt(inUse - 1)` the youngest.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Line {
+  readonly capacity: number
+  readonly inUse: number
+  readonly ahead: number
+  readonly service: number
+  readonly elapsedAt: (position: number) => number
+}
+
+/**
+ * Predicted wait of a newcomer, in milliseconds; 0 when a slot is left for it now.
+ *
+ * **Details** – exact for constant service times. The line drains in waves of `capacity`: whole
+ * waves cost one service time each, the rest is the remaining time of the running work whose slot
+ * the newcomer's wave inherits. Work that overran its expected time by x is predicted to need
+ * another x, never 0: what has lasted longer than expected will likely last (Lindy's law), and a
+ * hanging dependency therefore closes the door by itself.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const predictWait = (line: Line): number => {
+  // Negative when the capacity was lowered below what is running.
+  const free = line.capacity - line.inUse
+  if (line.ahead < free) return 0
+  const index = line.ahead - free
+  const wave = Math.floor(index / line.capacity)
+  const position = index % line.capacity
+  const residual = position < line.inUse
+    ? Math.abs(line.service - line.elapsedAt(position))
+    : line.service
+  return wave * line.service + residual
+}
+
+/** Absorbs rounding in sums of fractional milliseconds; far below the clock's resolution. */
+const tolerance = 1e-6
+
+/**
+ * Whether work with that wait and service time finishes within `timeLeft` milliseconds. Finishing
+ * exactly at the deadline is in time.
+ *
+ * **Details** – `margin` asks for a reserve, relative to wait plus service: 0.1 means 10 %.
+ * Default 0.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const decide = (wait: number, service: number, timeLeft: number, margin = 0): boolean =>
+  (wait + service) * (1 + margin) <= timeLeft + tolerance

@@ -1,0 +1,334 @@
+/**
+ * A bulkhead: so many at once, a bounded line before it, and an honest "no" for the rest.
+ *
+ * @module
+ */
+import type { Cause, Exit } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Schema, Scope } from "effect"
+import type { Bounded } from "../bounded/Bounded.ts"
+import * as Refused from "../bounded/Refused.ts"
+import * as Saturation from "../bounded/Saturation.ts"
+import type { CancelScope } from "../task/scope.ts"
+import { CurrentScope } from "../task/scope.ts"
+import type { Entry, SlotsStats } from "./slots.ts"
+import { Slots } from "./slots.ts"
+
+/**
+ * A bulkhead.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Bulkhead {
+  readonly name: string
+  /** The synchronous side: statistics, prediction, tickets. */
+  readonly bounded: Bounded
+  /**
+   * Runs the effect in a slot, waiting for one if need be.
+   *
+   * **Details** – a free slot is taken without suspending. Otherwise the caller waits in line,
+   * first in, first out, until its deadline (`Deadline`) or `maxWait`. A ticket of the caller's
+   * request for this bulkhead is redeemed by its first acquire. The slot is held until the effect
+   * and its finalizers have ended, even when its caller has been interrupted meanwhile. Completed
+   * work teaches the bulkhead how long work takes; failed and cancelled work can only raise that.
+   *
+   * **Fails with** – `Refused`: `QueueFull`, `Infeasible`, `Late`, `Shed`, `Closed`. Dies with
+   * {@link ReentrantAcquire} when the caller already runs in a slot of this bulkhead.
+   *
+   * **Interruption** – a waiter leaves the line in the same turn; running work is interrupted, and
+   * the slot comes back after its finalizers.
+   */
+  readonly use: <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<A, E | Refused.Refused, R>
+  /**
+   * Takes a slot until the scope closes. Like `use`, but it does not mark the work that follows as
+   * running in a slot, so a second acquire by it is not recognized as one.
+   *
+   * **Fails with** – `Refused`, as `use` does.
+   *
+   * **Interruption** – as for `use`.
+   */
+  readonly acquire: Effect.Effect<void, Refused.Refused, Scope.Scope>
+  /** A picture of the bulkhead now. */
+  readonly stats: Effect.Effect<Stats>
+}
+
+/**
+ * The common statistics, and what a line before slots adds: open `tickets` (part of `waiting`),
+ * work `started` so far, and the expected service time.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Stats = SlotsStats
+
+/**
+ * Options of {@link make}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Unique among the bounded things of the service; policies name it under `uses`. */
+  readonly name: string
+  /** What it is called in statistics and refusals. Default `bulkhead`. */
+  readonly kind?: string | undefined
+  /** Slots: how much may run at once. An integer, at least 1. */
+  readonly capacity: number
+  /** Places in line. An integer, at least 0. Default `max(64, 16 * capacity)`. */
+  readonly queueCapacity?: number | undefined
+  /** Service time to assume before anything is known. Default: unknown. */
+  readonly expected?: Duration.Input | undefined
+  /** Longest wait in line, whatever the deadline. Default 30 seconds. */
+  readonly maxWait?: Duration.Input | undefined
+  /** Told each wait in milliseconds, 0 included, when a slot is taken. For metrics; must not throw. */
+  readonly onWait?: ((waitMs: number) => void) | undefined
+}
+
+const ReentrantAcquireBase: Schema.Class<
+  ReentrantAcquire,
+  Schema.TaggedStruct<"ReentrantAcquire", {
+    readonly kind: typeof Schema.String
+    readonly resource: typeof Schema.String
+  }>,
+  Cause.YieldableError
+> = Schema.TaggedError<ReentrantAcquire>()("ReentrantAcquire", {
+  kind: Schema.String,
+  resource: Schema.String,
+})
+
+/**
+ * Work that holds a slot asked the same bulkhead for another one: with every slot held by such work
+ * all of it would wait for ever. It is a bug of the program, so it is a defect, not a failure.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ReentrantAcquire extends ReentrantAcquireBase {
+  override get message(): string {
+    return `Work that runs in a slot of the ${this.kind} "${this.resource}" asked for another slot ` +
+      "of it, which can deadlock. Acquire it once, around all of the work, or use a second one."
+  }
+}
+
+/**
+ * Makes a bulkhead and registers it in `Saturation` until the scope closes.
+ *
+ * **Details** – when the scope closes, waiters are refused with `Closed` and running work keeps its
+ * slot until it ends.
+ *
+ * **Fails with** – nothing; dies with one sentence when an option is invalid or the name is taken.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @example At most two at once
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Bulkhead } from "@weir/runtime"
+ *
+ * const program = Effect.gen(function* () {
+ *   const mail = yield* Bulkhead.make({ name: "mail", capacity: 2 })
+ *   return yield* Effect.all([1, 2, 3].map((n) => mail.use(Effect.succeed(n))), {
+ *     concurrency: "unbounded",
+ *   })
+ * })
+ *
+ * await Effect.runPromise(Effect.scoped(program)) // => [1, 2, 3]
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (options: Options): Effect.Effect<Bulkhead, never, Scope.Scope> =>
+  Effect.withFiber((fiber) => {
+    const invalid = problem(options)
+    if (invalid !== undefined) return Effect.die(new Error(invalid))
+    const self = new Impl(options, fiber)
+    return Effect.as(
+      Effect.andThen(
+        Saturation.register(self.bounded),
+        Effect.addFinalizer(() =>
+          Effect.withFiber((fiber) => {
+            self.bounded.close(millis(fiber))
+            return Effect.void
+          })
+        ),
+      ),
+      self,
+    )
+  })
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+
+const millis = (fiber: Fiber.Fiber<unknown, unknown>): number =>
+  fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+
+// Effect's Semaphore neither bounds its waiters nor hands a permit over, and knows no deadline.
+class Impl implements Bulkhead {
+  readonly name: string
+  readonly bounded: Slots
+  readonly #maxWaitMs: number
+  readonly #onWait: ((waitMs: number) => void) | undefined
+  readonly #wake: (task: () => void) => void
+
+  constructor(options: Options, fiber: Fiber.Fiber<unknown, unknown>) {
+    this.name = options.name
+    this.#maxWaitMs = toMillis(options.maxWait ?? "30 seconds")
+    this.#onWait = options.onWait
+    this.bounded = new Slots({
+      kind: options.kind ?? "bulkhead",
+      name: options.name,
+      capacity: options.capacity,
+      queueCapacity: options.queueCapacity,
+      expectedMs: options.expected === undefined ? undefined : toMillis(options.expected),
+    })
+    // The slot is handed over at once, but the waiter starts in the next turn of the event loop:
+    // where many are interrupted in one turn, none of them is started only to be interrupted.
+    const dispatcher = fiber.cache.scheduler.makeDispatcher()
+    this.#wake = (task) => dispatcher.scheduleTask(task, 0)
+  }
+
+  readonly use = <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+  ): Effect.Effect<A, E | Refused.Refused, R> =>
+    // Uninterruptible from here to the release: between taking the slot and running the effect the
+    // fiber may yield and be interrupted, and nobody would give the slot back.
+    Effect.uninterruptibleMask((restore) => {
+      const fiber = Fiber.getCurrent()!
+      const scope = fiber.getRef(CurrentScope)
+      if (scope.holding(this.bounded)) return this.#reentrant()
+      const entered = this.#enter(fiber, scope)
+      if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
+      return entered.state === "running"
+        ? this.#run(restore(effect), entered, fiber, scope)
+        : Effect.flatMap(
+          this.#wait(entered, fiber, scope, restore),
+          () => this.#run(restore(effect), entered, fiber, scope),
+        )
+    })
+
+  readonly acquire: Effect.Effect<void, Refused.Refused, Scope.Scope> = Effect.uninterruptibleMask(
+    (restore) => {
+      const fiber = Fiber.getCurrent()!
+      const scope = fiber.getRef(CurrentScope)
+      if (scope.holding(this.bounded)) return this.#reentrant()
+      const entered = this.#enter(fiber, scope)
+      if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
+      const hold = Scope.addFinalizerExit(
+        Context.getUnsafe(fiber.context, Scope.Scope),
+        (exit) =>
+          Effect.withFiber((fiber) => {
+            this.#leave(entered, fiber, exit)
+            return Effect.void
+          }),
+      )
+      return entered.state === "running"
+        ? hold
+        : Effect.flatMap(this.#wait(entered, fiber, scope, restore), () => hold)
+    },
+  )
+
+  readonly stats: Effect.Effect<Stats> = Effect.withFiber((fiber) =>
+    Effect.succeed(this.bounded.stats(millis(fiber)))
+  )
+
+  #enter(fiber: Fiber.Fiber<unknown, unknown>, scope: CancelScope): Entry | Refused.Refusal {
+    const ticket = scope.ticketFor(this.bounded)
+    const entered = this.bounded.enter(millis(fiber), scope.deadline, ticket)
+    if (entered._tag === "Entry" && entered.state === "running") this.#onWait?.(0)
+    return entered
+  }
+
+  #wait(
+    entry: Entry,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    scope: CancelScope,
+    restore: Restore,
+  ): Effect.Effect<void, Refused.Refused> {
+    const task = scope.task
+    if (task !== undefined) task.waitingOn = this.name
+    let wait = Effect.callback<void>((resume) => {
+      if (entry.state !== "waiting") return resume(Effect.void)
+      entry.wake = () => this.#wake(() => resume(Effect.void))
+    })
+    // With an earlier deadline its owner interrupts this fiber: no second timer.
+    if (entry.since + this.#maxWaitMs < scope.deadline) {
+      wait = Effect.timeoutOrElse(wait, {
+        duration: this.#maxWaitMs,
+        orElse: () => Effect.sync(() => this.bounded.expire(entry, millis(fiber))),
+      })
+    }
+    const since = entry.since
+    return Effect.flatMap(
+      Effect.onExitPrimitive(restore(wait), (exit) => {
+        if (task !== undefined) {
+          if (task.waitingOn === this.name) task.waitingOn = undefined
+          task.waitedMs += Math.max(0, millis(fiber) - since)
+        }
+        // Still in line, or handed a slot after the interrupt: both end here.
+        if (exit._tag === "Failure") this.bounded.abandon(entry, millis(fiber))
+        return undefined
+      }, true),
+      () => {
+        if (entry.refusal !== undefined) return Effect.fail(Refused.fromRefusal(entry.refusal))
+        this.#onWait?.(entry.waited)
+        return Effect.void
+      },
+    )
+  }
+
+  #run<A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    entry: Entry,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    scope: CancelScope,
+  ): Effect.Effect<A, E, R> {
+    // Set by hand: a combinator would push a second continuation.
+    const context = fiber.context
+    fiber.setContext(Context.add(context, CurrentScope, scope.withHold(this.bounded)))
+    return Effect.onExitPrimitive(effect, (exit) => {
+      fiber.setContext(context)
+      this.#leave(entry, fiber, exit)
+      return undefined
+    }, true)
+  }
+
+  #leave(
+    entry: Entry,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    exit: Exit.Exit<unknown, unknown>,
+  ): void {
+    // A failure may be as quick as a refused connection, so it says nothing about work that
+    // succeeds; like a cancel it only sets a lower bound.
+    this.bounded.leave(entry, millis(fiber), exit._tag === "Success" ? "completed" : "cancelled")
+  }
+
+  #reentrant(): Effect.Effect<never> {
+    return Effect.die(
+      new ReentrantAcquire({ kind: this.bounded.kind, resource: this.bounded.name }),
+    )
+  }
+}
+
+const toMillis = (input: Duration.Input): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(input))
+
+const problem = (options: Options): string | undefined => {
+  const { capacity, expected, maxWait, name, queueCapacity } = options
+  const what = `Cannot make the ${options.kind ?? "bulkhead"} "${name}"`
+  if (name === "") return `${what}: its name is empty. Give it a name.`
+  if (!Number.isSafeInteger(capacity) || capacity < 1) {
+    return `${what}: capacity is ${capacity}. Use an integer of at least 1.`
+  }
+  if (queueCapacity !== undefined && (!Number.isSafeInteger(queueCapacity) || queueCapacity < 0)) {
+    return `${what}: queueCapacity is ${queueCapacity}. Use an integer of at least 0.`
+  }
+  if (expected !== undefined && !(toMillis(expected) > 0 && toMillis(expected) < Infinity)) {
+    return `${what}: expected is not a positive, finite duration.`
+  }
+  if (maxWait !== undefined && !(toMillis(maxWait) > 0)) {
+    return `${what}: maxWait is not a positive duration.`
+  }
+  return undefined
+}

@@ -1,0 +1,425 @@
+import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import * as Codel from "../bounded/Codel.ts"
+import * as Feasibility from "../bounded/Feasibility.ts"
+import type { Reason, Refusal } from "../bounded/Refused.ts"
+import * as ServiceTime from "../bounded/ServiceTime.ts"
+
+/** How a slot came back: only completed work tells how long work takes. */
+export type Outcome = "completed" | "cancelled"
+
+/** One piece of work, from the line to its slot. It is in at most one of the two lists. */
+export class Entry {
+  readonly _tag = "Entry"
+  state: "waiting" | "running" | "ended" = "waiting"
+  /** Why it was turned away while it waited. */
+  refusal: Refusal | undefined = undefined
+  /** Start of the wait, later of the work; absolute milliseconds. */
+  since: number
+  /** Milliseconds it waited; final once it is granted. */
+  waited = 0
+  readonly deadline: number
+  /** Own estimate of the work in milliseconds, if the caller had one. */
+  readonly service: number | undefined
+  /** The wait it was promised; undefined while nothing was known. */
+  readonly promised: number | undefined
+  /** Let in although the estimate said no, to find out whether it is still true. */
+  probe = false
+  /** Set by whoever waits; called once, after the state has changed. */
+  wake: (() => void) | undefined = undefined
+  list: List | undefined = undefined
+  previous: Entry | undefined = undefined
+  next: Entry | undefined = undefined
+
+  constructor(
+    since: number,
+    deadline: number,
+    service: number | undefined,
+    promised: number | undefined,
+  ) {
+    this.since = since
+    this.deadline = deadline
+    this.service = service
+    this.promised = promised
+  }
+}
+
+/** Doubly linked, oldest first: O(1) removal from anywhere. */
+class List {
+  head: Entry | undefined = undefined
+  tail: Entry | undefined = undefined
+  size = 0
+
+  append(entry: Entry): void {
+    entry.list = this
+    entry.previous = this.tail
+    if (this.tail === undefined) this.head = entry
+    else this.tail.next = entry
+    this.tail = entry
+    this.size++
+  }
+
+  remove(entry: Entry): void {
+    if (entry.previous === undefined) this.head = entry.next
+    else entry.previous.next = entry.next
+    if (entry.next === undefined) this.tail = entry.previous
+    else entry.next.previous = entry.previous
+    entry.previous = entry.next = entry.list = undefined
+    this.size--
+  }
+}
+
+class SlotTicket implements Ticket {
+  open = true
+  readonly bounded: Slots
+  readonly service: number | undefined
+  readonly promised: number | undefined
+
+  constructor(bounded: Slots, service: number | undefined, promised: number | undefined) {
+    this.bounded = bounded
+    this.service = service
+    this.promised = promised
+  }
+
+  readonly release = (): void => this.bounded.settle(this)
+}
+
+/** What the line adds to the common statistics. */
+export interface SlotsStats extends Stats {
+  /** Open tickets; part of `waiting`. */
+  readonly tickets: number
+  /** Work that got a slot since the thing was made. */
+  readonly started: number
+  /** Expected service time in milliseconds; 0 while unknown. */
+  readonly serviceMs: number
+}
+
+export interface Options {
+  readonly kind: string
+  readonly name: string
+  readonly capacity: number
+  readonly queueCapacity?: number | undefined
+  readonly expectedMs?: number | undefined
+  readonly margin?: number | undefined
+}
+
+/** Nodes walked to find the age of running work; between them start times are interpolated. */
+const walkLimit = 64
+/** Shortest time between two probes of an idle thing whose estimate refuses everything. */
+const probeEveryMs = 1000
+
+/**
+ * Slots and the bounded line before them: the synchronous core of every pool and bulkhead. Time
+ * comes in as an argument, waking is left to the caller.
+ *
+ * Rules:
+ * - A slot is handed to the next waiter before that one is woken. A newcomer takes a free slot only
+ *   if nobody waits, so whoever was let in is never overtaken (cockatiel and Effect's Semaphore
+ *   let newcomers in between).
+ * - Open tickets count as ahead of a newcomer, at the door. A ticket holds a place in the count, not
+ *   a slot: its place in line is that of its acquire, because a slot kept idle for a request that
+ *   still decodes its body is a slot lost.
+ * - Work in progress, waiters and tickets together never exceed `capacity + queueCapacity`.
+ * - Unknown service time: only the bound on the queue limits the first burst. When the first sample
+ *   arrives, the line is swept once, and who can no longer make it is refused as `Late`.
+ * - A thing that stands idle does not refuse for ever on the strength of an old estimate: at most
+ *   once per second, or per estimated service time, one piece of work is let in as a probe, and its
+ *   completion replaces the estimate.
+ */
+export class Slots implements Bounded {
+  readonly kind: string
+  readonly name: string
+  readonly queueCapacity: number
+  readonly service: ServiceTime.ServiceTime
+  capacity: number
+  #margin: number
+  #running = new List()
+  #waiters = new List()
+  #tickets = 0
+  #highWater = 0
+  #started = 0
+  #closed: "Closed" | "ShuttingDown" | undefined = undefined
+  #observedAt: number | undefined = undefined
+  #codel = Codel.make()
+  #refused: Record<Reason, number> = {
+    QueueFull: 0,
+    Infeasible: 0,
+    Late: 0,
+    Shed: 0,
+    ShuttingDown: 0,
+    Closed: 0,
+  }
+  // One object for all predictions, so that a decision allocates nothing.
+  #now = 0
+  #line = {
+    capacity: 0,
+    inUse: 0,
+    ahead: 0,
+    service: 0,
+    elapsedAt: (position: number): number => this.#elapsedAt(position),
+  }
+
+  constructor(options: Options) {
+    this.kind = options.kind
+    this.name = options.name
+    this.capacity = options.capacity
+    this.queueCapacity = options.queueCapacity ?? Math.max(64, 16 * options.capacity)
+    this.#margin = options.margin ?? 0
+    this.service = ServiceTime.make({ expectedMs: options.expectedMs })
+  }
+
+  /** A slot or a place in line (see the entry's state), or why not. */
+  enter(
+    now: number,
+    deadline: number,
+    ticket?: Ticket,
+    service?: number,
+  ): Entry | Refusal {
+    const held = ticket instanceof SlotTicket && ticket.bounded === this && ticket.open
+      ? ticket
+      : undefined
+    if (held !== undefined) this.settle(held)
+    if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
+    const own = held?.service ?? service
+    const ahead = held === undefined ? this.#waiters.size + this.#tickets : this.#waiters.size
+    const wait = this.#predict(now, ahead)
+    if (held === undefined && !this.#room()) return this.#refuse("QueueFull", now, wait)
+    // Who has a ticket was promised that it can finish. The promise is broken only if it has become
+    // impossible, or if nothing was known when it was given.
+    const binding = held === undefined || held.promised === undefined
+    const feasible = this.#feasible(binding ? wait : 0, own, deadline - now)
+    let probe = false
+    if (!feasible && !(probe = this.#mayProbe(now, deadline))) {
+      return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
+    }
+    const promised = this.service.known ? wait : undefined
+    const entry = new Entry(now, deadline, own, promised)
+    entry.probe = probe
+    if (this.#waiters.size === 0 && this.#running.size < this.capacity) {
+      this.#codel.drained()
+      this.#start(entry, now)
+    } else {
+      this.#waiters.append(entry)
+      this.#mark()
+    }
+    return entry
+  }
+
+  /** Gives a slot back, once; the next waiter gets it before this returns. */
+  leave(entry: Entry, now: number, outcome: Outcome): void {
+    if (entry.list !== this.#running) return
+    this.#running.remove(entry)
+    entry.state = "ended"
+    const elapsed = Math.max(0, now - entry.since)
+    const blind = !this.service.known
+    if (outcome === "cancelled") this.service.observeCensored(elapsed)
+    else if (entry.probe) this.service.replace(elapsed)
+    else this.service.observe(elapsed)
+    this.#observedAt = now
+    if (blind && this.service.known) this.#sweep(now)
+    this.#handOver(now)
+  }
+
+  /** Takes a waiter out of the line, or gives back the slot it was handed but never used. */
+  abandon(entry: Entry, now: number): void {
+    entry.wake = undefined
+    if (entry.list === this.#waiters) {
+      this.#waiters.remove(entry)
+      entry.state = "ended"
+      if (this.#waiters.size === 0) this.#codel.drained()
+    } else if (entry.list === this.#running) {
+      this.#running.remove(entry)
+      entry.state = "ended"
+      this.#handOver(now)
+    }
+  }
+
+  /** Refuses a waiter whose own limit on waiting has passed. */
+  expire(entry: Entry, now: number): void {
+    if (entry.list === this.#waiters) this.#turnAway(entry, "Late", now)
+  }
+
+  reserve(request: Request): Ticket | Refusal {
+    const { deadline, now } = request
+    if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
+    const wait = this.#predict(now, this.#waiters.size + this.#tickets)
+    if (!this.#room()) return this.#refuse("QueueFull", now, wait)
+    if (
+      !this.#feasible(wait, request.service, deadline - now) && !this.#mayProbe(now, deadline)
+    ) return this.#refuse("Infeasible", now, wait)
+    this.#tickets++
+    this.#mark()
+    return new SlotTicket(this, request.service, this.service.known ? wait : undefined)
+  }
+
+  /** Ends a ticket; a second call does nothing. */
+  settle(ticket: SlotTicket): void {
+    if (!ticket.open) return
+    ticket.open = false
+    this.#tickets--
+  }
+
+  predict(now: number): number {
+    return this.#predict(now, this.#waiters.size + this.#tickets)
+  }
+
+  stats(now: number): SlotsStats {
+    const oldest = this.#waiters.head
+    return {
+      kind: this.kind,
+      name: this.name,
+      capacity: this.capacity,
+      inUse: this.#running.size,
+      waiting: this.#waiters.size + this.#tickets,
+      queueCapacity: this.queueCapacity,
+      highWater: this.#highWater,
+      oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.since),
+      predictedWaitMs: this.predict(now),
+      refused: { ...this.#refused },
+      tickets: this.#tickets,
+      started: this.#started,
+      serviceMs: this.service.estimate,
+    }
+  }
+
+  /** Refuses all waiters and everything new; running work keeps its slots. */
+  close(now: number, reason: "Closed" | "ShuttingDown" = "Closed"): void {
+    this.#closed ??= reason
+    while (this.#waiters.head !== undefined) this.#turnAway(this.#waiters.head, reason, now)
+  }
+
+  /** Changes the number of slots. Running work is not cut short when there are fewer. */
+  resize(capacity: number, now: number): void {
+    this.capacity = capacity
+    this.#handOver(now)
+  }
+
+  #handOver(now: number): void {
+    let entry: Entry | undefined
+    while (this.#running.size < this.capacity && (entry = this.#waiters.head) !== undefined) {
+      const wait = Math.max(0, now - entry.since)
+      if (!this.#feasible(0, entry.service, entry.deadline - now)) {
+        this.#turnAway(entry, "Late", now)
+      } else if (this.#shed(entry, now, wait)) {
+        this.#turnAway(entry, "Shed", now)
+      } else {
+        this.#waiters.remove(entry)
+        entry.waited = wait
+        this.#start(entry, now)
+        entry.wake?.()
+      }
+    }
+    if (this.#waiters.size === 0) this.#codel.drained()
+  }
+
+  // CoDel knows no deadlines: it would shed the tail of a burst that was admitted because it can
+  // finish. So work with a deadline is only ever refused for lateness, and work without one only if
+  // its prediction failed too: it waited more than twice as long as it was promised. What remains
+  // is CoDel's proper case, a queue that stands because the service became slower.
+  #shed(entry: Entry, now: number, wait: number): boolean {
+    const service = this.service.mean
+    const standing = this.#codel.dequeued(now, wait, service, this.capacity)
+    return standing && entry.deadline === Infinity && entry.promised !== undefined &&
+      wait > 2 * (entry.promised + Codel.target(service, this.capacity))
+  }
+
+  #sweep(now: number): void {
+    let entry = this.#waiters.head
+    let ahead = 0
+    while (entry !== undefined) {
+      const next: Entry | undefined = entry.next
+      const wait = this.#predict(now, ahead)
+      if (this.#feasible(wait, entry.service, entry.deadline - now)) ahead++
+      else this.#turnAway(entry, "Late", now)
+      entry = next
+    }
+  }
+
+  #start(entry: Entry, now: number): void {
+    entry.state = "running"
+    entry.since = now
+    this.#running.append(entry)
+    this.#started++
+  }
+
+  #turnAway(entry: Entry, reason: Reason, now: number): void {
+    this.#waiters.remove(entry)
+    entry.state = "ended"
+    entry.waited = Math.max(0, now - entry.since)
+    entry.refusal = this.#refuse(reason, now)
+    entry.wake?.()
+  }
+
+  #room(): boolean {
+    const population = this.#running.size + this.#waiters.size + this.#tickets
+    return population < this.capacity + this.queueCapacity
+  }
+
+  #mark(): void {
+    const waiting = this.#waiters.size + this.#tickets
+    if (waiting > this.#highWater) this.#highWater = waiting
+  }
+
+  #feasible(wait: number, own: number | undefined, timeLeft: number): boolean {
+    if (timeLeft === Infinity) return true
+    return timeLeft > 0 &&
+      Feasibility.decide(wait, own ?? this.service.estimate, timeLeft, this.#margin)
+  }
+
+  #mayProbe(now: number, deadline: number): boolean {
+    const idleSince = this.#observedAt ??= now
+    return deadline > now && this.#running.size + this.#waiters.size + this.#tickets === 0 &&
+      now - idleSince >= Math.max(probeEveryMs, this.service.estimate)
+  }
+
+  #predict(now: number, ahead: number): number {
+    const line = this.#line
+    this.#now = now
+    line.capacity = this.capacity
+    line.inUse = this.#running.size
+    line.ahead = ahead
+    line.service = this.service.known
+      ? this.service.mean
+      // At least as long as the oldest work has taken already.
+      : Math.max(this.service.estimate, line.inUse === 0 ? 0 : this.#elapsedAt(0))
+    return Feasibility.predictWait(line)
+  }
+
+  // Exact for the 64 oldest and 64 youngest; between them start times are taken as evenly spaced.
+  #elapsedAt(position: number): number {
+    const last = this.#running.size - 1
+    const low = Math.min(position, walkLimit - 1)
+    const fromEnd = Math.min(last - position, walkLimit - 1)
+    if (low === position || fromEnd !== last - position) {
+      let entry = this.#running.head!
+      for (let i = 0; i < low; i++) entry = entry.next!
+      if (low === position) return Math.max(0, this.#now - entry.since)
+      const young = this.#fromTail(fromEnd)
+      const share = (position - low) / (last - fromEnd - low)
+      return Math.max(0, this.#now - (entry.since + share * (young - entry.since)))
+    }
+    return Math.max(0, this.#now - this.#fromTail(fromEnd))
+  }
+
+  #fromTail(steps: number): number {
+    let entry = this.#running.tail!
+    for (let i = 0; i < steps; i++) entry = entry.previous!
+    return entry.since
+  }
+
+  #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
+    this.#refused[reason]++
+    // What is refused for lack of time alone gets the time after which the estimate is tried again.
+    const drain = wait > 0 ? wait : Math.max(probeEveryMs, this.service.estimate)
+    return {
+      _tag: "Refusal",
+      reason,
+      kind: this.kind,
+      resource: this.name,
+      inUse: this.#running.size,
+      capacity: this.capacity,
+      waiting: this.#waiters.size + this.#tickets,
+      predictedWaitMs: wait,
+      retryAfterMs: Math.max(1, drain),
+    }
+  }
+}
