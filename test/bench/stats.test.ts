@@ -1,0 +1,38 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect/testing"
+import { median, significant, summarize } from "./stats.ts"
+
+describe("median", () => {
+  it("is the middle value, whatever the order", () => {
+    expect(median([9, 1, 5])).toBe(5)
+  })
+
+  it("is the mean of the two middle values of an even count", () => {
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+  })
+
+  it("is NaN without values", () => {
+    expect(median([])).toBeNaN()
+  })
+
+  it.prop(
+    "lies between the smallest and the largest value",
+    [FastCheck.array(FastCheck.integer(), { minLength: 1 })],
+    ([values]) => {
+      const { median, min, max } = summarize(values)
+      expect(median).toBeGreaterThanOrEqual(min)
+      expect(median).toBeLessThanOrEqual(max)
+    },
+  )
+})
+
+describe("significant", () => {
+  it("keeps three digits of a large and of a small number", () => {
+    expect([significant(59_843), significant(14.449), significant(0.012345)])
+      .toEqual([59_800, 14.4, 0.0123])
+  })
+
+  it("keeps NaN", () => {
+    expect(significant(NaN)).toBeNaN()
+  })
+})

@@ -1,0 +1,79 @@
+import { describe, expect, it } from "@effect/vitest"
+import { perRound, rotate, runRounds, type Subject, valuesOf, VerificationFailed } from "./suite.ts"
+
+const subject = (id: string, log: Array<string>, measure = (): number => 1): Subject => ({
+  id,
+  name: id,
+  start: () => {
+    log.push(`start ${id}`)
+    return Promise.resolve({
+      warm: (seconds) => Promise.resolve(void log.push(`warm ${id} ${seconds}`)),
+      measure: async (seconds) => {
+        log.push(`measure ${id} ${seconds}`)
+        return { cost: await measure() }
+      },
+      stop: () => Promise.resolve(void log.push(`stop ${id}`)),
+    })
+  },
+})
+
+const options = { seconds: 2, progress: () => {}, signal: new AbortController().signal }
+
+describe("runRounds", () => {
+  it("measures all subjects in each round, each time beginning with the next one", async () => {
+    const log: Array<string> = []
+    const rounds = await runRounds([subject("a", log), subject("b", log)], {
+      ...options,
+      rounds: 2,
+    })
+    expect(log).toEqual([
+      ...["start a", "start b"],
+      ...["warm a 0.5", "measure a 2", "warm b 0.5", "measure b 2"],
+      ...["warm b 0.5", "measure b 2", "warm a 0.5", "measure a 2"],
+      ...["stop a", "stop b"],
+    ])
+    expect(valuesOf(rounds, "a", "cost")).toEqual([1, 1])
+  })
+
+  it("stops every started subject when a verification fails", async () => {
+    const log: Array<string> = []
+    const wrong = subject("b", log, () => {
+      throw new VerificationFailed("b: wrong")
+    })
+    await expect(runRounds([subject("a", log), wrong], { ...options, rounds: 1 }))
+      .rejects.toThrow("b: wrong")
+    expect(log.filter((line) => line.startsWith("stop"))).toEqual(["stop a", "stop b"])
+  })
+
+  it("stops what has started when it is aborted", async () => {
+    const log: Array<string> = []
+    const abort = new AbortController()
+    const last = subject("b", log, () => {
+      abort.abort(new Error("ended"))
+      return 1
+    })
+    await expect(runRounds([last], { ...options, rounds: 9, signal: abort.signal }))
+      .rejects.toThrow("ended")
+    expect(log).toEqual(["start b", "warm b 0.5", "measure b 2", "stop b"])
+  })
+})
+
+describe("rotate", () => {
+  it("keeps the order and begins further on", () => {
+    expect(rotate(["a", "b", "c"], 4)).toEqual(["b", "c", "a"])
+    expect(rotate([], 3)).toEqual([])
+  })
+})
+
+describe("perRound", () => {
+  const rounds = [[10, 40], [100, 100], [20, 30]]
+    .map(([a, b]) => new Map([["a", { cost: a! }], ["b", { cost: b! }]]))
+
+  it("divides within a round before it takes the median (the medians give 2)", () => {
+    expect(perRound(rounds, "cost", (read) => read("b") / read("a"))).toBe(1.5)
+  })
+
+  it("is NaN when a subject was not run", () => {
+    expect(perRound(rounds, "cost", (read) => read("c") / read("a"))).toBeNaN()
+  })
+})
