@@ -14,7 +14,7 @@ import { filesUnder, root } from "./tree.ts"
 const vitest = "npm:vitest@5.1.0"
 
 /** A test file that imports this helper uses a database and takes part in the second pass. */
-const databaseHelper = /from\s+"[^"]*support\/database\.ts"/
+const databaseHelper = /from\s+"[^"]*\/database\.ts"/
 
 interface Pass {
   readonly title: string
