@@ -33,16 +33,7 @@ const steps: ReadonlyArray<Step> = [
     name: "arch",
     args: () => Promise.resolve([...vitest, "test/architecture.test.ts", "test/docs.test.ts"]),
   },
-  {
-    name: "test",
-    args: () =>
-      Promise.resolve([
-        ...["run", "-A", "test/support/test.ts"],
-        // They are steps of their own.
-        ...["--exclude", "test/architecture.test.ts", "--exclude", "test/docs.test.ts"],
-        ...["--exclude", "test/examples.test.ts"],
-      ]),
-  },
+  { name: "test", args: () => Promise.resolve(["run", "-A", "test/support/test.ts", "--gate"]) },
   { name: "docs", args: () => Promise.resolve(["run", "-A", "test/support/snippets.ts"]) },
   { name: "examples", args: () => Promise.resolve([...vitest, "test/examples.test.ts"]) },
   {

@@ -9,18 +9,20 @@
  */
 import { relative } from "node:path"
 import { type Counts, countsLine, readReport, sum } from "./report.ts"
+import { usersOfTheDatabase } from "./second_pass.ts"
 import { filesUnder, root } from "./tree.ts"
 
 const vitest = "npm:vitest@5.1.0"
-
-/** A test file that imports this helper uses a database and takes part in the second pass. */
-const databaseHelper = /from\s+"[^"]*\/database\.ts"/
 
 interface Pass {
   readonly title: string
   readonly env: Readonly<Record<string, string>>
   readonly args: ReadonlyArray<string>
 }
+
+/** The gate runs these files as steps of their own. */
+const stepsOfTheGate = ["architecture", "docs", "examples"]
+  .flatMap((name) => ["--exclude", `test/${name}.test.ts`])
 
 const runPass = async (pass: Pass): Promise<Counts> => {
   console.log(`\n== ${pass.title}`)
@@ -45,12 +47,11 @@ const runPass = async (pass: Pass): Promise<Counts> => {
   }
 }
 
-const databaseFiles = async (folder: string): Promise<ReadonlyArray<string>> => {
-  const files = (await filesUnder(folder)).filter((file) => file.endsWith(".test.ts"))
-  const texts = await Promise.all(files.map((file) => Deno.readTextFile(file)))
-  return files.filter((_, i) => databaseHelper.test(texts[i] as string))
-    .map((file) => relative(root, file))
-}
+const databaseFiles = async (folder: string): Promise<ReadonlyArray<string>> =>
+  usersOfTheDatabase(
+    (await filesUnder(folder)).filter((file) => file.endsWith(".test.ts"))
+      .map((file) => relative(root, file)),
+  )
 
 const main = async (): Promise<number> => {
   const args = Deno.args.filter((arg) => arg !== "--")
@@ -60,9 +61,15 @@ const main = async (): Promise<number> => {
     console.error(`Cannot run suite "${suite}": it does not exist. Use --suite crash or soak.`)
     return 2
   }
+  const gate = args.indexOf("--gate")
+  const own = gate < 0 ? [] : args.splice(gate, 1).flatMap(() => stepsOfTheGate)
   const env = { WEIR_TEST_SUITE: suite }
   const results = [
-    await runPass({ title: `${suite} tests, embedded PostgreSQL`, env, args }),
+    await runPass({
+      title: `${suite} tests, embedded PostgreSQL`,
+      env,
+      args: [...args, ...own],
+    }),
   ]
   const url = Deno.env.get("DATABASE_URL")
   const folder = suite === "fast" ? "test" : `test/${suite}`
