@@ -42,7 +42,11 @@ const measure = async (
   const { subjects, skipped, close } = await suite.prepare(only)
   try {
     const taken = await runRounds(subjects, { rounds, seconds, ...common })
-    return makeReport(suite, subjects, taken, { ...about, seconds, skipped })
+    return makeReport(suite, subjects, taken, {
+      ...about,
+      method: `${rounds} rounds of ${seconds} s each`,
+      skipped,
+    })
   } finally {
     await close()
   }

@@ -36,7 +36,7 @@ const report = makeReport(
   {
     at: "2026-01-02T03:04:05.000Z",
     machine: "2 cores",
-    seconds: 2,
+    method: "3 rounds of 2 s each",
     skipped: [{ name: "Fastify", why: "needs Node and npm on the PATH" }],
   },
 )
@@ -48,7 +48,7 @@ describe("makeReport", () => {
       at: "2026-01-02T03:04:05.000Z",
       machine: "2 cores",
       rounds: 3,
-      seconds: 2,
+      method: "3 rounds of 2 s each",
       results: [
         {
           subject: "raw Deno.serve",

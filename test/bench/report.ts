@@ -11,7 +11,8 @@ export interface Report {
   readonly at: string
   readonly machine: string
   readonly rounds: number
-  readonly seconds: number
+  /** What one round is, in words: `5 rounds of 2 s each`. */
+  readonly method: string
   readonly results: ReadonlyArray<ResultRow>
   readonly targets: ReadonlyArray<TargetRow>
   readonly skipped: ReadonlyArray<Skipped>
@@ -40,7 +41,7 @@ export const makeReport = (
   suite: Suite,
   subjects: ReadonlyArray<Subject>,
   rounds: Rounds,
-  about: Pick<Report, "at" | "machine" | "seconds" | "skipped">,
+  about: Pick<Report, "at" | "machine" | "method" | "skipped">,
 ): Report => {
   const first = suite.metrics[0].name
   const ratioTo = (subject: Subject): Record<string, number> => {
@@ -54,7 +55,7 @@ export const makeReport = (
     at: about.at,
     machine: about.machine,
     rounds: rounds.length,
-    seconds: about.seconds,
+    method: about.method,
     results: subjects.flatMap((subject) =>
       suite.metrics.map(({ name, unit }) => {
         const { median, min, max } = summarize(valuesOf(rounds, subject.id, name))
@@ -120,9 +121,7 @@ export const toMarkdown = (report: Report): string => {
     ]),
   )
   return [
-    `${
-      report.at.slice(0, 10)
-    }; ${report.machine}; ${report.rounds} rounds of ${report.seconds} s each.`,
+    `${report.at.slice(0, 10)}; ${report.machine}; ${report.method}.`,
     results,
     ...(report.targets.length === 0 ? [] : [targets]),
     ...report.skipped.map(({ name, why }) => `Not run: ${name} – ${why}`),

@@ -86,7 +86,8 @@ export const startReport = (
     at: about.at,
     machine: about.machine,
     rounds: starts.length,
-    seconds: about.idleSeconds,
+    method:
+      `${starts.length} starts after one to warm up, memory after ${about.idleSeconds} s idle`,
     results: [
       row("start to first answer", "ms", starts.map(({ answerMs }) => answerMs)),
       row("idle memory (RSS)", "MiB", starts.map(({ idleMiB }) => idleMiB)),
