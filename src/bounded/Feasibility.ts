@@ -7,18 +7,21 @@
 /**
  * A first-in, first-out line before `capacity` slots, as a newcomer sees it.
  *
- * **Details** – `inUse` counts running work, `ahead` what gets a slot before the newcomer (waiters
- * and open tickets). `service` is the expected service time in milliseconds, `elapsedAt(0)` how
- * long the oldest running work has been at it, `elapsedAt(inUse - 1)` the youngest.
+ * **Details** – times in milliseconds.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Line {
+  /** Slots. */
   readonly capacity: number
+  /** Running work. */
   readonly inUse: number
+  /** What gets a slot before the newcomer: waiters and open tickets. */
   readonly ahead: number
+  /** Expected service time. */
   readonly service: number
+  /** How long running work has been at it: position 0 is the oldest, `inUse - 1` the youngest. */
   readonly elapsedAt: (position: number) => number
 }
 

@@ -7,8 +7,7 @@
 /**
  * A running estimate of the service time. Synchronous; `observe` does not allocate.
  *
- * **Details** – `mean` decides how fast a queue drains, `p90` how long one's own work may take;
- * `estimate` is the larger one. All are milliseconds and 0 while nothing is known.
+ * **Details** – all in milliseconds, and 0 while nothing is known.
  *
  * @category models
  * @since 0.1.0
@@ -16,7 +15,9 @@
 export interface ServiceTime {
   /** False until there is a prior or a sample. */
   readonly known: boolean
+  /** Decides how fast a queue drains. */
   readonly mean: number
+  /** 90th percentile of the last 32 samples: how long one's own work may take. */
   readonly p90: number
   /** `max(mean, p90)`; while unknown, the longest time that cancelled work has taken. */
   readonly estimate: number

@@ -10,7 +10,8 @@ import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import type { CancelScope } from "../task/scope.ts"
 import { CurrentScope } from "../task/scope.ts"
-import type { Entry, SlotsStats } from "./slots.ts"
+import type { Entry } from "./entry.ts"
+import type { SlotsStats } from "./slots.ts"
 import { Slots } from "./slots.ts"
 
 /**
@@ -20,6 +21,7 @@ import { Slots } from "./slots.ts"
  * @since 0.1.0
  */
 export interface Bulkhead {
+  /** Its name among the bounded things of the service. */
   readonly name: string
   /** The synchronous side: statistics, prediction, tickets. */
   readonly bounded: Bounded
@@ -106,6 +108,7 @@ const ReentrantAcquireBase: Schema.Class<
  * @since 0.1.0
  */
 export class ReentrantAcquire extends ReentrantAcquireBase {
+  /** One sentence: what failed, why, what to do. */
   override get message(): string {
     return `Work that runs in a slot of the ${this.kind} "${this.resource}" asked for another slot ` +
       "of it, which can deadlock. Acquire it once, around all of the work, or use a second one."

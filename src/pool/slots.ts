@@ -3,70 +3,10 @@ import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
+import { Entry, List } from "./entry.ts"
 
 /** How a slot came back: only completed work tells how long work takes. */
 export type Outcome = "completed" | "cancelled"
-
-/** One piece of work, from the line to its slot. It is in at most one of the two lists. */
-export class Entry {
-  readonly _tag = "Entry"
-  state: "waiting" | "running" | "ended" = "waiting"
-  /** Why it was turned away while it waited. */
-  refusal: Refusal | undefined = undefined
-  /** Start of the wait, later of the work; absolute milliseconds. */
-  since: number
-  /** Milliseconds it waited; final once it is granted. */
-  waited = 0
-  readonly deadline: number
-  /** Own estimate of the work in milliseconds, if the caller had one. */
-  readonly service: number | undefined
-  /** The wait it was promised; undefined while nothing was known. */
-  readonly promised: number | undefined
-  /** Let in although the estimate said no, to find out whether it is still true. */
-  probe = false
-  /** Set by whoever waits; called once, after the state has changed. */
-  wake: (() => void) | undefined = undefined
-  list: List | undefined = undefined
-  previous: Entry | undefined = undefined
-  next: Entry | undefined = undefined
-
-  constructor(
-    since: number,
-    deadline: number,
-    service: number | undefined,
-    promised: number | undefined,
-  ) {
-    this.since = since
-    this.deadline = deadline
-    this.service = service
-    this.promised = promised
-  }
-}
-
-/** Doubly linked, oldest first: O(1) removal from anywhere. */
-class List {
-  head: Entry | undefined = undefined
-  tail: Entry | undefined = undefined
-  size = 0
-
-  append(entry: Entry): void {
-    entry.list = this
-    entry.previous = this.tail
-    if (this.tail === undefined) this.head = entry
-    else this.tail.next = entry
-    this.tail = entry
-    this.size++
-  }
-
-  remove(entry: Entry): void {
-    if (entry.previous === undefined) this.head = entry.next
-    else entry.previous.next = entry.next
-    if (entry.next === undefined) this.tail = entry.previous
-    else entry.next.previous = entry.previous
-    entry.previous = entry.next = entry.list = undefined
-    this.size--
-  }
-}
 
 class SlotTicket implements Ticket {
   open = true
@@ -102,8 +42,6 @@ export interface Options {
   readonly margin?: number | undefined
 }
 
-/** Nodes walked to find the age of running work; between them start times are interpolated. */
-const walkLimit = 64
 /** Shortest time between two probes of an idle thing whose estimate refuses everything. */
 const probeEveryMs = 1000
 
@@ -155,7 +93,8 @@ export class Slots implements Bounded {
     inUse: 0,
     ahead: 0,
     service: 0,
-    elapsedAt: (position: number): number => this.#elapsedAt(position),
+    elapsedAt: (position: number): number =>
+      Math.max(0, this.#now - this.#running.sinceAt(position)),
   }
 
   constructor(options: Options) {
@@ -380,30 +319,8 @@ export class Slots implements Bounded {
     line.service = this.service.known
       ? this.service.mean
       // At least as long as the oldest work has taken already.
-      : Math.max(this.service.estimate, line.inUse === 0 ? 0 : this.#elapsedAt(0))
+      : Math.max(this.service.estimate, line.inUse === 0 ? 0 : line.elapsedAt(0))
     return Feasibility.predictWait(line)
-  }
-
-  // Exact for the 64 oldest and 64 youngest; between them start times are taken as evenly spaced.
-  #elapsedAt(position: number): number {
-    const last = this.#running.size - 1
-    const low = Math.min(position, walkLimit - 1)
-    const fromEnd = Math.min(last - position, walkLimit - 1)
-    if (low === position || fromEnd !== last - position) {
-      let entry = this.#running.head!
-      for (let i = 0; i < low; i++) entry = entry.next!
-      if (low === position) return Math.max(0, this.#now - entry.since)
-      const young = this.#fromTail(fromEnd)
-      const share = (position - low) / (last - fromEnd - low)
-      return Math.max(0, this.#now - (entry.since + share * (young - entry.since)))
-    }
-    return Math.max(0, this.#now - this.#fromTail(fromEnd))
-  }
-
-  #fromTail(steps: number): number {
-    let entry = this.#running.tail!
-    for (let i = 0; i < steps; i++) entry = entry.previous!
-    return entry.since
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {

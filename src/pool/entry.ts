@@ -1,0 +1,87 @@
+import type { Refusal } from "../bounded/Refused.ts"
+
+/** Nodes walked to find the age of running work, so that a decision stays O(1). */
+const walk = 64
+
+/** One piece of work, from the line to its slot. It is in at most one of the two lists. */
+export class Entry {
+  readonly _tag = "Entry"
+  state: "waiting" | "running" | "ended" = "waiting"
+  /** Why it was turned away while it waited. */
+  refusal: Refusal | undefined = undefined
+  /** Start of the wait, later of the work; absolute milliseconds. */
+  since: number
+  /** Milliseconds it waited; final once it is granted. */
+  waited = 0
+  readonly deadline: number
+  /** Own estimate of the work in milliseconds, if the caller had one. */
+  readonly service: number | undefined
+  /** The wait it was promised; undefined while nothing was known. */
+  readonly promised: number | undefined
+  /** Let in although the estimate said no, to find out whether it is still true. */
+  probe = false
+  /** Set by whoever waits; called once, after the state has changed. */
+  wake: (() => void) | undefined = undefined
+  list: List | undefined = undefined
+  previous: Entry | undefined = undefined
+  next: Entry | undefined = undefined
+
+  constructor(
+    since: number,
+    deadline: number,
+    service: number | undefined,
+    promised: number | undefined,
+  ) {
+    this.since = since
+    this.deadline = deadline
+    this.service = service
+    this.promised = promised
+  }
+}
+
+/** Doubly linked, oldest first: O(1) removal from anywhere. */
+export class List {
+  head: Entry | undefined = undefined
+  tail: Entry | undefined = undefined
+  size = 0
+
+  append(entry: Entry): void {
+    entry.list = this
+    entry.previous = this.tail
+    if (this.tail === undefined) this.head = entry
+    else this.tail.next = entry
+    this.tail = entry
+    this.size++
+  }
+
+  remove(entry: Entry): void {
+    if (entry.previous === undefined) this.head = entry.next
+    else entry.previous.next = entry.next
+    if (entry.next === undefined) this.tail = entry.previous
+    else entry.next.previous = entry.previous
+    entry.previous = entry.next = entry.list = undefined
+    this.size--
+  }
+
+  /** Start time at a position, oldest first: exact for the 64 at each end, interpolated between. */
+  sinceAt(position: number): number {
+    const last = this.size - 1
+    if (position < walk) return this.#fromHead(position)
+    if (last - position < walk) return this.#fromTail(last - position)
+    const first = walk - 1
+    const old = this.#fromHead(first)
+    return old + (position - first) / (last - 2 * first) * (this.#fromTail(first) - old)
+  }
+
+  #fromHead(steps: number): number {
+    let entry = this.head!
+    for (let i = 0; i < steps; i++) entry = entry.next!
+    return entry.since
+  }
+
+  #fromTail(steps: number): number {
+    let entry = this.tail!
+    for (let i = 0; i < steps; i++) entry = entry.previous!
+    return entry.since
+  }
+}
