@@ -25,7 +25,7 @@ const sources = async (): Promise<ReadonlyArray<string> | undefined> => {
 }
 
 const steps: ReadonlyArray<Step> = [
-  { name: "fmt", args: () => Promise.resolve(["fmt", "--check", "--quiet"]) },
+  { name: "fmt", args: () => Promise.resolve(["fmt", "--check"]) },
   { name: "lint", args: () => Promise.resolve(["lint", "--quiet"]) },
   { name: "check", args: sources },
   { name: "doc:lint", args: () => Promise.resolve(["doc", "--lint", "--quiet", "src/index.ts"]) },
