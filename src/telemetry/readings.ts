@@ -1,0 +1,161 @@
+import { definitions } from "./definitions.ts"
+import type { Family, Sample } from "./series.ts"
+
+/**
+ * Counts of the tasks of a service, by kind; the shape of `TaskTree.TaskCounts`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TaskReading {
+  /** Tasks started, by kind. */
+  readonly started: Readonly<Record<string, number>>
+  /** Tasks ended, by kind and outcome. */
+  readonly ended: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Tasks whose cleanup overran its budget. */
+  readonly abandoned: number
+}
+
+/**
+ * The picture of one bounded thing; the shape of `Bounded.Stats`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface BoundedReading {
+  /** Kind, such as `pool`. */
+  readonly kind: string
+  /** Name. */
+  readonly name: string
+  /** Slots there are. */
+  readonly capacity: number
+  /** Slots in use. */
+  readonly inUse: number
+  /** Waiters and open tickets. */
+  readonly waiting: number
+  /** Hard bound on `waiting`. */
+  readonly queueCapacity: number
+  /** Largest `waiting` ever seen. */
+  readonly highWater: number
+  /** How long the oldest waiter has waited. */
+  readonly oldestWaitMs: number
+  /** Wait predicted for a newcomer. */
+  readonly predictedWaitMs: number
+  /** Refusals, by reason. */
+  readonly refused: Readonly<Record<string, number>>
+}
+
+/**
+ * What a source tells when it is asked.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Reading {
+  /** Task counts. */
+  readonly tasks?: TaskReading | undefined
+  /** Bounded things. */
+  readonly bounded?: ReadonlyArray<BoundedReading> | undefined
+}
+
+/** The name of what is beyond a bound on the number of series. */
+export const other = "other"
+
+/** Bounded things and task kinds that get series of their own; the rest is one, called `other`. */
+const maxBounded = 1000
+const maxKinds = 100
+
+const add = (
+  into: Readonly<Record<string, number>>,
+  from: Readonly<Record<string, number>>,
+): Record<string, number> => {
+  const sum = { ...into }
+  for (const [key, value] of Object.entries(from)) sum[key] = (sum[key] ?? 0) + value
+  return sum
+}
+
+const merge = (a: BoundedReading, b: BoundedReading): BoundedReading => ({
+  kind: a.kind,
+  name: a.name,
+  capacity: a.capacity + b.capacity,
+  inUse: a.inUse + b.inUse,
+  waiting: a.waiting + b.waiting,
+  queueCapacity: a.queueCapacity + b.queueCapacity,
+  highWater: Math.max(a.highWater, b.highWater),
+  oldestWaitMs: Math.max(a.oldestWaitMs, b.oldestWaitMs),
+  predictedWaitMs: Math.max(a.predictedWaitMs, b.predictedWaitMs),
+  refused: add(a.refused, b.refused),
+})
+
+/** Joins equal names of two registries, and whatever is beyond the bound, into one series each. */
+const fold = (things: ReadonlyArray<BoundedReading>): ReadonlyArray<BoundedReading> => {
+  const folded = new Map<string, BoundedReading>()
+  for (const thing of things) {
+    const own = `${thing.kind}\n${thing.name}`
+    const fits = folded.has(own) || folded.size < maxBounded
+    const reading = fits ? thing : { ...thing, name: other }
+    const key = fits ? own : `${thing.kind}\n${other}`
+    const before = folded.get(key)
+    folded.set(key, before === undefined ? reading : merge(before, reading))
+  }
+  return Array.from(folded.values())
+}
+
+const boundedFamilies = (things: ReadonlyArray<BoundedReading>): ReadonlyArray<Family> => {
+  const samples = (value: (thing: BoundedReading) => number): ReadonlyArray<Sample> =>
+    things.map((thing) => ({ labels: [thing.kind, thing.name], value: value(thing) }))
+  return [
+    { definition: definitions.capacity, samples: samples((_) => _.capacity) },
+    { definition: definitions.inUse, samples: samples((_) => _.inUse) },
+    { definition: definitions.waiting, samples: samples((_) => _.waiting) },
+    { definition: definitions.queueCapacity, samples: samples((_) => _.queueCapacity) },
+    { definition: definitions.highWater, samples: samples((_) => _.highWater) },
+    { definition: definitions.oldestWait, samples: samples((_) => _.oldestWaitMs / 1000) },
+    { definition: definitions.predictedWait, samples: samples((_) => _.predictedWaitMs / 1000) },
+    {
+      definition: definitions.refused,
+      samples: things.flatMap((thing) =>
+        Object.entries(thing.refused)
+          .map(([reason, value]) => ({ labels: [thing.kind, thing.name, reason], value }))
+      ),
+    },
+  ]
+}
+
+const taskFamilies = (readings: ReadonlyArray<TaskReading>): ReadonlyArray<Family> => {
+  const live = new Map<string, number>()
+  const ended = new Map<string, Record<string, number>>()
+  let abandoned = 0
+  for (const reading of readings) {
+    abandoned += reading.abandoned
+    for (const [kind, started] of Object.entries(reading.started)) {
+      const key = live.has(kind) || live.size < maxKinds ? kind : other
+      const outcomes = reading.ended[kind] ?? {}
+      const done = Object.values(outcomes).reduce((sum, n) => sum + n, 0)
+      live.set(key, (live.get(key) ?? 0) + started - done)
+      ended.set(key, add(ended.get(key) ?? {}, outcomes))
+    }
+  }
+  return [
+    {
+      definition: definitions.tasksLive,
+      samples: Array.from(live, ([kind, value]) => ({ labels: [kind], value })),
+    },
+    {
+      definition: definitions.tasks,
+      samples: Array.from(ended).flatMap(([kind, outcomes]) =>
+        Object.entries(outcomes).map(([outcome, value]) => ({ labels: [kind, outcome], value }))
+      ),
+    },
+    {
+      definition: definitions.abandoned,
+      samples: readings.length === 0 ? [] : [{ labels: [], value: abandoned }],
+    },
+  ]
+}
+
+/** What the sources told, as metrics. */
+export const families = (readings: ReadonlyArray<Reading>): ReadonlyArray<Family> => [
+  ...taskFamilies(readings.flatMap(({ tasks }) => tasks === undefined ? [] : [tasks])),
+  ...boundedFamilies(fold(readings.flatMap((reading) => reading.bounded ?? []))),
+]
