@@ -24,6 +24,8 @@ export default defineConfig({
       "**/node_modules/**",
       ...(suite === "fast" ? slow.map((name) => `test/${name}/**`) : []),
     ],
+    globalSetup: [path("test/support/globalSetup.ts")],
+    // Threads and VM pools do not work on Deno.
     pool: "forks",
     passWithNoTests: suite !== "fast",
     testTimeout: suite === "fast" ? 60_000 : 600_000,
