@@ -1,57 +1,89 @@
 /**
- * A database for tests. A test file that imports this module runs once on the embedded PostgreSQL
- * and, when DATABASE_URL is set, once more on that server.
+ * PostgreSQL for tests. A file that imports this runs once on the embedded server and, when
+ * DATABASE_URL is set, once more on that one. The embedded server is kept outside the repository and
+ * shared by all workers; `globalSetup.ts` holds it for the whole run, the last to leave stops it.
  */
-import { PgClient } from "@effect/sql-pg"
-import { Clock, Effect, Redacted, type Scope } from "effect"
-import type { SqlError } from "effect/sql/SqlError"
-import { tmpdir, userInfo } from "node:os"
+import * as PgConnection from "@effect/sql-pg/PgConnection"
+import { Clock, Context, Effect, Layer, Redacted, Schedule, type Scope } from "effect"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import process from "node:process"
+import * as Database from "../../src/store/Database.ts"
 import type { DatabaseStartError } from "../../src/store/DatabaseStartError.ts"
 import * as EmbeddedPostgres from "../../src/store/EmbeddedPostgres.ts"
 
+const variable = process.env["WEIR_TEST_DATABASE_URL"]
+
 /** True in the second pass, on a server that somebody else runs. */
-export const external: boolean = process.env["WEIR_TEST_DATABASE_URL"] !== undefined
+export const external: boolean = variable !== undefined
 
-/** Test files that run at the same time share one embedded server; the last one stops it. */
-const directory = join(tmpdir(), `weir-test-${userInfo().username}`, "postgres")
+/** Options of the server that all tests share. What it holds may be lost in a crash. */
+export const shared: EmbeddedPostgres.Options = {
+  directory: join(tmpdir(), `weir-test-postgres-${Deno.uid() ?? "user"}`),
+  settings: { fsync: "off", max_connections: "200", shared_buffers: "32MB" },
+  progress: (line) => Effect.sync(() => console.error(line)),
+}
 
-const server: Effect.Effect<Redacted.Redacted, DatabaseStartError, Scope.Scope> = Effect.suspend(
-  () => {
-    const url = process.env["WEIR_TEST_DATABASE_URL"]
-    return url !== undefined ? Effect.succeed(Redacted.make(url)) : EmbeddedPostgres.make({
-      directory,
-      // Nobody reads these rows after a power failure, and tests open many small pools.
-      settings: { fsync: "off", max_connections: "200" },
-      progress: () => Effect.void,
-    }).pipe(Effect.map((postgres) => postgres.url))
-  },
-)
+/** The server's address. */
+export const server: Effect.Effect<Redacted.Redacted, DatabaseStartError, Scope.Scope> = variable
+  ? Effect.succeed(Redacted.make(variable))
+  : Effect.map(EmbeddedPostgres.make(shared), (postgres) => postgres.url)
 
-const execute = (url: Redacted.Redacted, statement: string): Effect.Effect<void, SqlError> =>
-  Effect.gen(function* () {
-    const sql = yield* PgClient.PgClient
-    yield* sql.unsafe(statement)
-  }).pipe(Effect.provide(PgClient.layer({ url, maxConnections: 1 })))
-
-const withName = (url: Redacted.Redacted, name: string): Redacted.Redacted => {
+/** The same server, another database, user or password. */
+export const withUrl = (
+  url: Redacted.Redacted,
+  change: (url: URL) => void,
+): Redacted.Redacted => {
   const copy = new URL(Redacted.value(url))
-  copy.pathname = `/${name}`
+  change(copy)
   return Redacted.make(copy.href)
 }
 
+/** A connection of one's own, past every gate. */
+export const connection = (url: Redacted.Redacted) => Effect.orDie(PgConnection.make({ url }))
+
 /**
- * The URL of an empty database that is dropped when the scope closes, with whoever is still
+ * The address of an empty database that is dropped when the scope closes, with whoever is still
  * connected. Runs in real time, also under a TestClock.
  */
-export const url: Effect.Effect<Redacted.Redacted, DatabaseStartError | SqlError, Scope.Scope> =
-  Effect.gen(function* () {
-    const admin = yield* server
+export const url: Effect.Effect<Redacted.Redacted, DatabaseStartError, Scope.Scope> = Effect.gen(
+  function* () {
+    const address = yield* server
     const name = `weir_test_${crypto.randomUUID().replaceAll("-", "")}`
+    const run = (sql: string) =>
+      connection(address).pipe(
+        Effect.flatMap((admin) => Effect.orDie(admin.query(sql))),
+        Effect.scoped,
+        inRealTime,
+      )
     yield* Effect.acquireRelease(
-      execute(admin, `create database ${name} template template0`),
-      () => Effect.orDie(execute(admin, `drop database if exists ${name} with (force)`)),
+      run(`create database ${name} template template0`),
+      () => run(`drop database if exists ${name} with (force)`),
     )
-    return withName(admin, name)
-  }).pipe(Effect.provideService(Clock.Clock, Clock.Clock.defaultValue()))
+    return withUrl(address, (address) => address.pathname = `/${name}`)
+  },
+)
+
+const inRealTime = Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())
+
+/** The address of the fresh database, for a second client. */
+export const TestUrl: Context.Service<Redacted.Redacted, Redacted.Redacted> = Context.Service(
+  "weir/test/TestUrl",
+)
+
+/** A fresh database for a test file, with {@link TestUrl}. */
+export const layer = (options: Omit<Database.Options, "url" | "embedded"> = {}) =>
+  Layer.unwrap(
+    Effect.map(url, (url) =>
+      Layer.merge(Database.layer({ ...options, url }), Layer.succeed(TestUrl, url))),
+  )
+
+/** Repeats a look at the server until it shows what is expected; at most ten seconds. */
+export const eventually = <A, E, R>(
+  look: Effect.Effect<A, E, R>,
+  expected: (value: A) => boolean,
+): Effect.Effect<A, E, R> =>
+  Effect.repeat(look, {
+    until: expected,
+    schedule: Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)]),
+  })
