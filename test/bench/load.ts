@@ -44,7 +44,9 @@ export interface Result {
 
 const STALL_MS = 10_000
 const POLLIN = 1
+const MAX_HEAD = 16_384
 const decoder = new TextDecoder()
+const latin1 = new TextDecoder("latin1") // one character per byte: offsets in text are offsets in bytes
 
 /** The bytes of a request. */
 export const requestBytes = (job: Job): Uint8Array<ArrayBuffer> => {
@@ -65,7 +67,7 @@ export interface Parsed {
 
 /** Finds one whole response with a Content-Length at the start of `bytes`. */
 export const parse = (bytes: Uint8Array): Parsed | undefined | "no Content-Length" => {
-  const text = String.fromCharCode(...bytes)
+  const text = latin1.decode(bytes.subarray(0, MAX_HEAD))
   const headEnd = text.indexOf("\r\n\r\n")
   if (headEnd < 0) return undefined
   const head = text.slice(0, headEnd)
