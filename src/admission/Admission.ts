@@ -1,0 +1,167 @@
+/**
+ * May this work enter? A place in every bounded thing that it will need, all or none, at the door.
+ *
+ * **Details** – *bounded by* `maxConcurrent`; *owned by* the service; *seen in* `/saturation` as
+ * `admission`.
+ *
+ * @module
+ */
+import { Context, Effect, Layer } from "effect"
+import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import type { Reason, Refusal } from "../bounded/Refused.ts"
+import { isRefusal, reasons } from "../bounded/Refused.ts"
+import { register } from "../bounded/Saturation.ts"
+
+/**
+ * The door of a service. Synchronous.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Admission {
+  /**
+   * Admits work that will use those bounded things: a ticket in each, all or none.
+   *
+   * **Details** – refuses with `ShuttingDown` once closed, with `QueueFull` above `maxConcurrent`,
+   * otherwise with the first refusal of a bounded thing. Every success must be paired with one
+   * {@link Admission.leave}.
+   */
+  readonly enter: (
+    uses: ReadonlyArray<Bounded>,
+    request: Request,
+  ) => ReadonlyArray<Ticket> | Refusal
+  /** Gives back what {@link Admission.enter} took; tickets that were redeemed stay redeemed. */
+  readonly leave: (tickets: ReadonlyArray<Ticket>) => void
+  /** Refuses everything from now on with `ShuttingDown`; what is inside may finish. */
+  readonly close: () => void
+  /** Work inside. */
+  readonly inUse: number
+}
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Requests inside at once, whatever they use. Default 4096. */
+  readonly maxConcurrent?: number
+}
+
+/**
+ * The admission in force.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Admission: Context.Service<Admission, Admission> = Context.Service<Admission>(
+  "weir/admission/Admission",
+)
+
+/**
+ * Builds the door and registers it as the bounded thing `admission`.
+ *
+ * **Fails with** – nothing.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: Options = {}): Layer.Layer<Admission> =>
+  Layer.effect(
+    Admission,
+    Effect.suspend(() => {
+      const door = new Door(options.maxConcurrent ?? 4096)
+      return Effect.as(register(door), door)
+    }),
+  )
+
+const none: ReadonlyArray<Ticket> = []
+
+class Door implements Admission, Bounded {
+  readonly kind = "admission"
+  readonly name = "admission"
+  inUse = 0
+  private readonly capacity: number
+  private readonly counts = Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<
+    Reason,
+    number
+  >
+  private highWater = 0
+  private closed = false
+
+  constructor(capacity: number) {
+    this.capacity = capacity
+  }
+
+  enter(uses: ReadonlyArray<Bounded>, request: Request): ReadonlyArray<Ticket> | Refusal {
+    if (this.closed) return this.refuse("ShuttingDown", 1000)
+    if (this.inUse >= this.capacity) return this.refuse("QueueFull", 1000)
+    let tickets = none
+    if (uses.length > 0) {
+      const taken: Array<Ticket> = []
+      for (let i = 0; i < uses.length; i++) {
+        const ticket = uses[i]!.reserve(request)
+        if (isRefusal(ticket)) {
+          for (const other of taken) other.release()
+          return ticket
+        }
+        taken.push(ticket)
+      }
+      tickets = taken
+    }
+    this.inUse++
+    if (this.inUse > this.highWater) this.highWater = this.inUse
+    return tickets
+  }
+
+  leave(tickets: ReadonlyArray<Ticket>): void {
+    this.inUse--
+    for (let i = 0; i < tickets.length; i++) tickets[i]!.release()
+  }
+
+  close(): void {
+    this.closed = true
+  }
+
+  stats(): Stats {
+    return {
+      kind: this.kind,
+      name: this.name,
+      capacity: this.capacity,
+      inUse: this.inUse,
+      waiting: 0,
+      queueCapacity: 0,
+      highWater: this.highWater,
+      oldestWaitMs: 0,
+      predictedWaitMs: 0,
+      refused: { ...this.counts },
+    }
+  }
+
+  predict(): number {
+    return 0
+  }
+
+  reserve(_request: Request): Ticket | Refusal {
+    // The door is entered, not queued for.
+    return this.refuse("QueueFull", 1000)
+  }
+
+  private refuse(reason: Reason, retryAfterMs: number): Refusal {
+    this.counts[reason]++
+    return {
+      _tag: "Refusal",
+      reason,
+      kind: this.kind,
+      resource: this.name,
+      inUse: this.inUse,
+      capacity: this.capacity,
+      waiting: 0,
+      predictedWaitMs: 0,
+      retryAfterMs,
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The honest "no": which bounded thing refused, why, and when to come back.
+ *
+ * @module
+ */
+import type { Cause } from "effect"
+import { Schema } from "effect"
+
+/**
+ * Why work was refused.
+ *
+ * - `QueueFull`: the hard bound on waiting work was reached.
+ * - `Infeasible`: it could not have finished before its deadline, so it was refused at the door.
+ * - `Late`: it waited, and at its turn there was no longer time enough left to finish.
+ * - `Shed`: a standing queue is being drained (CoDel).
+ * - `ShuttingDown`: the service drains and takes no new work.
+ * - `Closed`: the bounded thing itself has been closed.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Reason = "QueueFull" | "Infeasible" | "Late" | "Shed" | "ShuttingDown" | "Closed"
+
+/**
+ * Every {@link Reason}, in the order in which they are reported.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const reasons: ReadonlyArray<Reason> = [
+  "QueueFull",
+  "Infeasible",
+  "Late",
+  "Shed",
+  "ShuttingDown",
+  "Closed",
+]
+
+/**
+ * The facts of a refusal as plain data: what synchronous decisions return, without the cost of an
+ * `Error` object.
+ *
+ * **Details** – `inUse`, `capacity` and `waiting` are counts at the moment of the decision;
+ * `predictedWaitMs` is the wait that was predicted, `retryAfterMs` when trying again makes sense
+ * (not jittered: the HTTP edge adds the jitter).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Refusal {
+  /** Tells the plain facts from the error. */
+  readonly _tag: "Refusal"
+  /** Why the work was turned away. */
+  readonly reason: Reason
+  /** Kind of the bounded thing, such as `pool`, `bulkhead`, `mailbox` or `service`. */
+  readonly kind: string
+  /** Name of the bounded thing. */
+  readonly resource: string
+  /** Slots in use. */
+  readonly inUse: number
+  /** Slots there are. */
+  readonly capacity: number
+  /** Waiters and open tickets. */
+  readonly waiting: number
+  /** Wait predicted for this work, in milliseconds. */
+  readonly predictedWaitMs: number
+  /** When to try again, in milliseconds from now, without jitter. */
+  readonly retryAfterMs: number
+}
+
+const Fields = {
+  reason: Schema.Literals(["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]),
+  kind: Schema.String,
+  resource: Schema.String,
+  inUse: Schema.Number,
+  capacity: Schema.Number,
+  waiting: Schema.Number,
+  predictedWaitMs: Schema.Number,
+  retryAfterMs: Schema.Number,
+} as const
+
+const RefusedBase: Schema.Class<
+  Refused,
+  Schema.TaggedStruct<"Refused", typeof Fields>,
+  Cause.YieldableError
+> = Schema.TaggedError<Refused>()("Refused", Fields)
+
+/**
+ * A refusal in the error channel: work was turned away by a bounded thing before it cost anything.
+ *
+ * **Details** – over HTTP it becomes a 503 problem with the same numbers and a jittered
+ * `Retry-After`.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Refused extends RefusedBase {
+  /** One sentence with the numbers and the next step. */
+  override get message(): string {
+    return `${this.kind} "${this.resource}" refused the work: ${explain(this)} ` +
+      `(${this.inUse}/${this.capacity} in use, ${this.waiting} waiting). ` +
+      `Try again in ${Math.ceil(this.retryAfterMs)} ms.`
+  }
+}
+
+/**
+ * Turns the plain facts into the error.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRefusal = (refusal: Refusal): Refused => {
+  const { _tag: _, ...fields } = refusal
+  return new Refused(fields)
+}
+
+/**
+ * True for the plain facts of a refusal.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isRefusal = (u: unknown): u is Refusal =>
+  typeof u === "object" && u !== null && "_tag" in u && u._tag === "Refusal"
+
+/**
+ * The reason as half a sentence, such as "the queue is full".
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): string => {
+  switch (refusal.reason) {
+    case "QueueFull":
+      return "the queue is full"
+    case "Infeasible":
+      return `the predicted wait of ${Math.round(refusal.predictedWaitMs)} ms leaves too little ` +
+        "time before the deadline"
+    case "Late":
+      return "too little time was left when its turn came"
+    case "Shed":
+      return "a standing queue is being drained"
+    case "ShuttingDown":
+      return "the service is shutting down"
+    case "Closed":
+      return "it is closed"
+  }
+}

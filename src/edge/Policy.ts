@@ -1,0 +1,100 @@
+/**
+ * What an endpoint promises and needs: plain data, as an annotation on an endpoint, group or API.
+ *
+ * @module
+ */
+import { Context, Duration } from "effect"
+
+/**
+ * The fields, each optional: the endpoint's wins over the group's, the group's over the API's, the
+ * API's over the service's default.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Policy {
+  /** Time from the arrival of the request to its answer. Default 30 seconds. */
+  readonly deadline?: Duration.Input
+  /**
+   * Names of the bounded things (pools, bulkheads) that the handler uses. Each request takes a
+   * ticket in all of them at the door, or is refused there. An unknown name fails the start.
+   */
+  readonly uses?: ReadonlyArray<string>
+  /**
+   * How long the handler works, waiting excluded, before anything has been measured. Without it the
+   * first requests are admitted up to the hard bounds of the things they use.
+   */
+  readonly expected?: Duration.Input
+  /**
+   * Whether a client may ask for `202 Accepted` and fetch the result later (`Prefer:
+   * respond-async`). `always` answers 202 to everybody. Default `never`.
+   */
+  readonly async?: "never" | "allowed" | "always"
+  /** Time for cleanup after a cancel before it is reported as abandoned. Default 5 seconds. */
+  readonly cleanup?: Duration.Input
+}
+
+/**
+ * The annotation.
+ *
+ * @example A deadline and a pool
+ * ```ts
+ * import { HttpApiEndpoint } from "effect/http-api"
+ * import { Policy } from "@weir/runtime"
+ *
+ * export const endpoint = HttpApiEndpoint.get("look", "/stock/:sku")
+ *   .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] })
+ * ```
+ *
+ * @category annotations
+ * @since 0.1.0
+ */
+export const Policy: Context.Reference<Policy> = Context.Reference<Policy>("weir/edge/Policy", {
+  defaultValue: () => ({}),
+})
+
+/**
+ * A policy with every default filled in and every duration in milliseconds.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Resolved {
+  /** Time for the whole request. */
+  readonly deadlineMs: number
+  /** Names of the bounded things. */
+  readonly uses: ReadonlyArray<string>
+  /** Expected service time; `undefined` when nothing was declared. */
+  readonly expectedMs: number | undefined
+  /** Whether 202 is possible. */
+  readonly async: "never" | "allowed" | "always"
+  /** Time for cleanup. */
+  readonly cleanupMs: number
+}
+
+/**
+ * Merges policies, the later ones winning field by field, and checks them.
+ *
+ * **Details** – throws a `RangeError` with one sentence for a deadline or cleanup that is not
+ * positive: a mistake of the program, found at the start.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resolved => {
+  const merged: Policy = Object.assign({}, ...policies)
+  const positive = (field: "deadline" | "cleanup" | "expected", otherwise: Duration.Input) => {
+    const ms = Duration.toMillis(Duration.fromInputUnsafe(merged[field] ?? otherwise))
+    if (ms > 0) return ms
+    throw new RangeError(
+      `Policy of ${name}: ${field} must be longer than zero. Leave it out for the default.`,
+    )
+  }
+  return {
+    deadlineMs: positive("deadline", "30 seconds"),
+    uses: merged.uses ?? [],
+    expectedMs: merged.expected === undefined ? undefined : positive("expected", "1 millis"),
+    async: merged.async ?? "never",
+    cleanupMs: positive("cleanup", "5 seconds"),
+  }
+}

@@ -1,0 +1,386 @@
+/**
+ * The only mapping from a failure to what an HTTP client sees: RFC 9457 problem details.
+ *
+ * **Details** – `type` is `urn:weir:problem:<slug>`, where the slug is the error's tag in kebab
+ * case; `docs/problems.md` lists them. A defect says nothing about its insides: its cause is logged.
+ *
+ * @module
+ */
+import { Cause, Context, Effect, Random, SchemaIssue } from "effect"
+import type { Fiber } from "effect"
+import {
+  HttpServerError,
+  HttpServerRequest,
+  HttpServerRespondable,
+  HttpServerResponse,
+} from "effect/http"
+import { HttpApiError } from "effect/http-api"
+import { explain, type Refusal, Refused } from "../bounded/Refused.ts"
+import { DatabaseUnavailable } from "../store/DatabaseUnavailable.ts"
+import { NoRow } from "../store/NoRow.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import { DeadlineExceeded } from "../task/Deadline.ts"
+import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
+
+/**
+ * A problem before it is rendered: the RFC's members and any extension members.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Problem {
+  /** Kebab-case slug; the last part of `type`. */
+  readonly slug: string
+  /** HTTP status. */
+  readonly status: number
+  /** Short summary, the same for every occurrence. */
+  readonly title: string
+  /** What happened this time. */
+  readonly detail?: string
+  /** Extension members. */
+  readonly extensions?: Readonly<Record<string, unknown>>
+  /** When to try again, in milliseconds; becomes a jittered `Retry-After`. */
+  readonly retryAfterMs?: number
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/**
+ * Which methods a path has: the answer to "404 or 405?". Provided by the service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const AllowedMethods: Context.Reference<(url: string) => ReadonlyArray<string>> = Context
+  .Reference<(url: string) => ReadonlyArray<string>>("weir/edge/Problem/AllowedMethods", {
+    defaultValue: () => () => [],
+  })
+
+const contentType = "application/problem+json"
+
+/**
+ * Renders a problem. `random` in [0, 1) spreads `Retry-After` over the 20 % after its instant, so
+ * that refused clients do not come back as one herd.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const render = (problem: Problem, random: number): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.text(body(problem), {
+    status: problem.status,
+    contentType,
+    headers: problem.retryAfterMs === undefined ? problem.headers : {
+      ...problem.headers,
+      "retry-after": String(
+        Math.max(1, Math.ceil(problem.retryAfterMs * (1 + 0.2 * random) / 1000)),
+      ),
+    },
+  })
+
+/**
+ * The problem as the platform's response, for answers outside any handler.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const renderPlatform = (problem: Problem, random: number): Response => {
+  const response = render(problem, random)
+  return new Response(body(problem), {
+    status: problem.status,
+    headers: response.headers as Record<string, string>,
+  })
+}
+
+const body = (problem: Problem): string =>
+  JSON.stringify({
+    type: `urn:weir:problem:${problem.slug}`,
+    title: problem.title,
+    status: problem.status,
+    ...(problem.detail === undefined ? {} : { detail: problem.detail }),
+    ...problem.extensions,
+  })
+
+/**
+ * A refusal as a problem: 503 with the numbers that decided.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromRefusal = (refusal: Omit<Refusal, "_tag">): Problem => ({
+  slug: "refused",
+  status: 503,
+  title: "Refused: no capacity before your deadline",
+  detail: `${refusal.kind} "${refusal.resource}": ${explain(refusal)}`,
+  extensions: {
+    reason: refusal.reason,
+    kind: refusal.kind,
+    resource: refusal.resource,
+    inUse: refusal.inUse,
+    capacity: refusal.capacity,
+    waiting: refusal.waiting,
+    predictedWaitMs: Math.round(refusal.predictedWaitMs),
+    retryAfterMs: Math.round(refusal.retryAfterMs),
+  },
+  retryAfterMs: refusal.retryAfterMs,
+})
+
+/**
+ * A cancel as a problem: 504 for a deadline, 503 for everything the client may try again.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromCancel = (reason: CancelReason.CancelReason): Problem => {
+  switch (reason._tag) {
+    case "DeadlineExceeded":
+      return deadlineExceeded
+    case "ClientAbort":
+      // Seen in logs and metrics only: nobody is there to read it.
+      return { slug: "client-abort", status: 499, title: "Client closed the request" }
+    case "Shutdown":
+      return {
+        slug: "shutting-down",
+        status: 503,
+        title: "The service is shutting down",
+        retryAfterMs: 1000,
+        headers: { connection: "close" },
+      }
+    default:
+      return {
+        slug: "cancelled",
+        status: 503,
+        title: "The request was cancelled",
+        detail: CancelReason.format(reason),
+        retryAfterMs: 1000,
+      }
+  }
+}
+
+const deadlineExceeded: Problem = {
+  slug: "deadline-exceeded",
+  status: 504,
+  title: "Not done by the deadline",
+  detail: "The work was started, ran out of time and has been cancelled.",
+}
+
+const internal: Problem = {
+  slug: "internal",
+  status: 500,
+  title: "Internal error",
+  detail: "This is a bug in the service; it has been logged.",
+}
+
+/** A 500 for when nothing else is left to answer with. */
+export const internalPlatform = (): Response => renderPlatform(internal, 0)
+
+const unsupportedMediaType = (detail: string): Problem => ({
+  slug: "unsupported-media-type",
+  status: 415,
+  title: "Unsupported media type",
+  detail,
+})
+
+const payloadTooLarge: Problem = {
+  slug: "payload-too-large",
+  status: 413,
+  title: "Request body too large",
+  headers: { connection: "close" },
+}
+
+/**
+ * The problem for one error value, if it is one that Weir or Effect's HTTP layer knows.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromError = (error: unknown, allowed: (url: string) => ReadonlyArray<string>):
+  | Problem
+  | undefined => {
+  if (error instanceof Refused) return fromRefusal(error)
+  if (error instanceof DeadlineExceeded) return deadlineExceeded
+  if (error instanceof Cancelled || error instanceof CleanupAbandoned) {
+    return fromCancel(CancelReason.Requested("task", error.message))
+  }
+  if (HttpApiError.HttpApiSchemaError.is(error)) return fromDecodeError(error)
+  if (HttpApiError.HttpApiPayloadTooLarge.is(error)) return payloadTooLarge
+  if (error instanceof HttpServerError.HttpServerError) return fromServerError(error, allowed)
+  if (error instanceof DatabaseUnavailable) {
+    return {
+      slug: "database-unavailable",
+      status: 503,
+      title: "The database is not available",
+      detail: error.message,
+      extensions: { reason: error.reason },
+      retryAfterMs: 1000,
+    }
+  }
+  if (error instanceof NoRow) {
+    return { slug: "no-row", status: 404, title: "There is no such thing" }
+  }
+  return undefined
+}
+
+const fromServerError = (
+  error: HttpServerError.HttpServerError,
+  allowed: (url: string) => ReadonlyArray<string>,
+): Problem | undefined => {
+  const reason = error.reason
+  if (reason._tag === "RouteNotFound") {
+    const methods = allowed(reason.request.url)
+    return methods.length === 0
+      ? { slug: "not-found", status: 404, title: "There is nothing at this path" }
+      : {
+        slug: "method-not-allowed",
+        status: 405,
+        title: "This path does not have that method",
+        detail: `Allowed: ${methods.join(", ")}.`,
+        headers: { allow: methods.join(", ") },
+      }
+  }
+  if (reason._tag === "RequestParseError") {
+    return reason.reason === "BodyTooLarge" ? payloadTooLarge : {
+      slug: "bad-request",
+      status: 400,
+      title: "The request could not be read",
+    }
+  }
+  return undefined
+}
+
+const formatIssues = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const fromDecodeError = (error: HttpApiError.HttpApiSchemaError): Problem => {
+  // What the handler returned does not fit its own schema: our bug, not the client's.
+  if (error.kind === "Body" || error.kind === "ResponseHeaders") return internal
+  const slot = error.kind.toLowerCase()
+  const errors = formatIssues(error.cause.issue).issues.map((issue) => ({
+    path: [
+      slot,
+      ...(issue.path ?? []).map((segment) =>
+        typeof segment === "object"
+          ? String(segment.key)
+          : typeof segment === "number"
+          ? segment
+          : String(segment)
+      ),
+    ],
+    message: issue.message,
+  }))
+  return {
+    slug: "bad-request",
+    status: 400,
+    title: "The request does not fit what this endpoint accepts",
+    detail: errors.map((one) => `${one.path.join(".")}: ${one.message}`).join("; "),
+    extensions: { errors },
+  }
+}
+
+/** Looks for an error that we know behind wrappers such as `SqlError`. */
+const known = (error: unknown, allowed: (url: string) => ReadonlyArray<string>) => {
+  let at: unknown = error
+  for (let depth = 0; depth < 6 && typeof at === "object" && at !== null; depth++) {
+    const problem = fromError(at, allowed)
+    if (problem !== undefined) return problem
+    at = "reason" in at && typeof at.reason === "object"
+      ? at.reason
+      : "cause" in at
+      ? at.cause
+      : undefined
+  }
+  return undefined
+}
+
+/**
+ * Renders the cause of a failed request.
+ *
+ * **Details** – the first failure decides; a cancel only when there is no failure. Failures that
+ * nobody declared, and defects, are logged with their cause and answered 500.
+ *
+ * **Fails with** – nothing.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const fromCause = (
+  cause: Cause.Cause<unknown>,
+): Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  never,
+  HttpServerRequest.HttpServerRequest
+> =>
+  Effect.withFiber((fiber) => {
+    const allowed = fiber.getRef(AllowedMethods)
+    const random = randomOf(fiber)
+    let interrupted: Problem | undefined
+    for (const reason of cause.reasons) {
+      if (reason._tag === "Interrupt") {
+        const why = reason.annotations.get(CancelReason.Annotation.key) as
+          | CancelReason.CancelReason
+          | undefined
+        if (interrupted === undefined || why !== undefined) {
+          interrupted = fromCancel(why ?? CancelReason.Requested("interrupt"))
+        }
+        continue
+      }
+      const error = reason._tag === "Fail" ? reason.error : reason.defect
+      if (HttpServerResponse.isHttpServerResponse(error)) return Effect.succeed(error)
+      const problem = known(error, allowed)
+      if (problem !== undefined && problem !== internal) {
+        return Effect.succeed(render(problem, random))
+      }
+      if (problem === undefined && HttpServerRespondable.isRespondable(error)) {
+        return Effect.orDie(HttpServerRespondable.toResponse(error))
+      }
+      return Effect.as(logBug(cause, fiber), render(internal, 0))
+    }
+    return Effect.succeed(render(interrupted ?? internal, random))
+  })
+
+/**
+ * Whether {@link fromCause} has an answer of Weir's for this cause: a cancel, or an error that it
+ * knows. Errors that an endpoint declares itself are not among them.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const answers = (cause: Cause.Cause<unknown>): boolean => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Interrupt") continue
+    return known(reason._tag === "Fail" ? reason.error : reason.defect, noMethods) !== undefined
+  }
+  return true
+}
+
+const noMethods = (): ReadonlyArray<string> => []
+
+/** Randomness for the jitter, from Effect's Random. */
+export const randomOf = (fiber: Fiber.Fiber<unknown, unknown>): number =>
+  fiber.getRef(Random.Random).nextDoubleUnsafe()
+
+const logBug = (cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>) => {
+  const request = Context.getOrUndefined(fiber.context, HttpServerRequest.HttpServerRequest)
+  return Effect.logError(
+    `A request failed in a way that nobody declared; this is a bug. ${request?.method ?? ""} ${
+      request?.url.split("?")[0] ?? ""
+    }\n${Cause.pretty(cause)}`,
+  )
+}
+
+/**
+ * Replaces bodiless or plain-text errors of Effect's HTTP layer by problems.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const polish = (
+  response: HttpServerResponse.HttpServerResponse,
+): HttpServerResponse.HttpServerResponse => {
+  if (response.status === 415 && response.headers["content-type"]?.startsWith("text/plain")) {
+    const text = response.body._tag === "Uint8Array" ? response.body.text : undefined
+    return render(unsupportedMediaType(text ?? "The body has a type that is not accepted."), 0)
+  }
+  if (response.status === 413 && response.body._tag === "Empty") return render(payloadTooLarge, 0)
+  return response
+}

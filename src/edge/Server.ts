@@ -1,0 +1,222 @@
+/**
+ * `Deno.serve` as a scoped Effect `HttpServer`: every request runs in a fiber that the server owns.
+ *
+ * **Details** – *bounded by* `maxConcurrent` requests held at once and `maxBodySize` bytes each;
+ * *owned by* its layer: closing it stops accepting, and waits for the requests in flight.
+ *
+ * @module
+ */
+import { ByteSize, type Cause, Context, Effect, Layer, Schema, type Scope } from "effect"
+import { HttpEffect, HttpIncomingMessage, HttpServer, HttpServerRequest } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
+import { NetAddress } from "effect/net"
+import * as CancelReason from "../task/CancelReason.ts"
+import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import * as Problem from "./Problem.ts"
+import { toPlatform } from "./respond.ts"
+
+const Fields = { hostname: Schema.String, port: Schema.Number, why: Schema.String } as const
+
+const ListenErrorBase: Schema.Class<
+  ListenError,
+  Schema.TaggedStruct<"ListenError", typeof Fields>,
+  Cause.YieldableError
+> = Schema.TaggedError<ListenError>()("ListenError", Fields)
+
+/**
+ * The server could not listen.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ListenError extends ListenErrorBase {
+  /** One sentence with the next step. */
+  override get message(): string {
+    return `Cannot listen on ${this.hostname}:${this.port}: ${this.why}`
+  }
+}
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Address to bind. Default `127.0.0.1`: other machines cannot reach it. */
+  readonly hostname?: string
+  /** Port, 0 for any free one. Default 8080. */
+  readonly port?: number
+  /** Largest request body. Default 1 MiB; larger ones are answered 413. */
+  readonly maxBodySize?: ByteSize.Input
+}
+
+/**
+ * What the drain needs of the server beside Effect's `HttpServer`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Server {
+  /** Where it listens. */
+  readonly hostname: string
+  /** Where it listens. */
+  readonly port: number
+  /** Requests whose answer is not complete. */
+  readonly inFlight: Effect.Effect<number>
+  /** Stops accepting connections and waits until every request in flight has been answered. */
+  readonly drain: Effect.Effect<void>
+}
+
+/**
+ * The running server.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Server: Context.Service<Server, Server> = Context.Service<Server>("weir/edge/Server")
+
+type App = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  unknown,
+  HttpServerRequest.HttpServerRequest | Scope.Scope
+>
+
+/**
+ * Listens, and provides Effect's `HttpServer` and {@link Server}.
+ *
+ * **Details** – a request runs on the platform's stack until its handler suspends; one that does
+ * not suspend costs no promise and no abort listener. From then on a client that leaves cancels the
+ * fiber with `ClientAbort`. Failures, also the router's own 404, 405, 413 and 415, are answered as
+ * RFC 9457 problems. Needs the Deno option `"unstable": ["no-legacy-abort"]`.
+ *
+ * **Fails with** – {@link ListenError} when the address cannot be bound.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {},
+): Layer.Layer<HttpServer.HttpServer | Server, ListenError> =>
+  Layer.effectContext(Effect.gen(function* () {
+    const live = new Set<Exchange>()
+    let handler: (request: Request) => Response | Promise<Response> = starting
+    const hostname = options.hostname ?? "127.0.0.1"
+    const port = options.port ?? 8080
+    const server = yield* Effect.acquireRelease(
+      Effect.try({
+        try: () =>
+          Deno.serve(
+            { hostname, port, onListen: () => {}, onError: () => Problem.internalPlatform() },
+            (request) => handler(request),
+          ),
+        catch: (error) => new ListenError({ hostname, port, why: why(error) }),
+      }),
+      (server) => Effect.promise(() => server.shutdown()),
+    )
+    const address = server.addr as Deno.NetAddr
+    const shutdown = yield* Effect.cached(Effect.promise(() => server.shutdown()))
+    const maxBodySize = options.maxBodySize === undefined
+      ? ByteSize.mebibytes(1)
+      : ByteSize.fromInputUnsafe(options.maxBodySize)
+
+    const http = HttpServer.make({
+      address: NetAddress.inetAddressFromIpStringUnsafe(address.hostname, address.port),
+      serve: (app, middleware) =>
+        Effect.flatMap(Effect.context<Scope.Scope>(), (context) =>
+          Effect.acquireRelease(
+            Effect.sync(() => {
+              const previous = handler
+              handler = makeHandler(
+                app,
+                Context.add(context, HttpIncomingMessage.MaxBodySize, maxBodySize),
+                middleware,
+                live,
+              )
+              return previous
+            }),
+            (previous) =>
+              Effect.sync(() => {
+                handler = previous
+              }),
+          )),
+    })
+    return Context.make(HttpServer.HttpServer, http).pipe(Context.add(Server, {
+      hostname: address.hostname,
+      port: address.port,
+      inFlight: Effect.sync(() => live.size),
+      drain: shutdown,
+    }))
+  }))
+
+/** Compiles an app into the platform's handler. */
+const makeHandler = (
+  app: App,
+  context: Context.Context<Scope.Scope>,
+  middleware: Parameters<HttpServer.HttpServer["Service"]["serve"]>[1] | undefined,
+  live: Set<Exchange>,
+): (source: Request) => Response | Promise<Response> => {
+  const handled = HttpEffect.toHandled(
+    Effect.catchCause(app, Problem.fromCause),
+    (request, response) => {
+      const exchange = exchangeOf(request)!
+      return Effect.withFiber((fiber) => {
+        exchange.answer(toPlatform(response, request, fiber.context, exchange))
+        return Effect.void
+      })
+    },
+    middleware as never,
+  ) as Effect.Effect<void>
+  return (source) => {
+    const exchange = new Exchange()
+    attach(source, exchange)
+    const fiber = Effect.runForkWith(
+      Context.add(context, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(source)),
+    )(handled)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined && !exchange.streams) {
+      return exchange.early ?? Problem.internalPlatform()
+    }
+    exchange.onSuspend?.()
+    live.add(exchange)
+    const onAbort = () => {
+      if (exchange.cancel !== undefined) exchange.cancel(CancelReason.ClientAbort)
+      else fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
+    }
+    const signal = source.signal
+    if (signal.aborted) onAbort()
+    else signal.addEventListener("abort", onAbort, { once: true })
+    exchange.onEnd = () => {
+      live.delete(exchange)
+      signal.removeEventListener("abort", onAbort)
+    }
+    fiber.addObserver(() => {
+      if (!exchange.answered) exchange.answer(Problem.internalPlatform())
+      if (!exchange.streams) exchange.end()
+    })
+    return exchange.early ?? exchange.wait()
+  }
+}
+
+const starting = (): Response =>
+  Problem.renderPlatform({
+    slug: "starting",
+    status: 503,
+    title: "The service is starting",
+    retryAfterMs: 1000,
+  }, 0)
+
+const why = (error: unknown): string => {
+  if (error instanceof Deno.errors.AddrInUse) {
+    return "address in use. Stop the other process or choose another port."
+  }
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return "no permission. Choose a port above 1023, or allow it with --allow-net."
+  }
+  if (error instanceof Deno.errors.AddrNotAvailable) {
+    return "this machine has no such address. Choose 127.0.0.1 or an address of this machine."
+  }
+  return `${error instanceof Error ? error.message : String(error)}.`
+}

@@ -1,0 +1,47 @@
+import type { Bounded } from "../bounded/Bounded.ts"
+import type { Reason } from "../bounded/Refused.ts"
+import * as ServiceTime from "../bounded/ServiceTime.ts"
+import type { Resolved } from "./Policy.ts"
+
+/** What is counted per endpoint; all calls are synchronous and cheap. */
+export interface EndpointMetrics {
+  readonly started: () => void
+  readonly completed: (durationMs: number, status: number) => void
+  readonly failed: (durationMs: number) => void
+  readonly refused: (reason: Reason) => void
+  readonly cancelled: (reason: string, durationMs: number) => void
+}
+
+/** One endpoint, compiled once at the start. */
+export class Compiled {
+  readonly name: string
+  readonly policy: Resolved
+  readonly uses: ReadonlyArray<Bounded>
+  /** Work of the handler, waiting excluded. */
+  readonly service: ServiceTime.ServiceTime
+  readonly metrics: EndpointMetrics
+  inFlight = 0
+
+  constructor(
+    name: string,
+    policy: Resolved,
+    uses: ReadonlyArray<Bounded>,
+    metrics: EndpointMetrics,
+  ) {
+    this.name = name
+    this.policy = policy
+    this.uses = uses
+    this.metrics = metrics
+    this.service = ServiceTime.make({ expectedMs: policy.expectedMs })
+  }
+
+  /**
+   * What the next request expects to work, for admission. An endpoint on which nothing runs expects
+   * nothing: its next request is the probe that finds out whether a slow dependency has recovered;
+   * otherwise one outage, whose samples all lie beyond the deadline, would refuse for ever.
+   */
+  expectedMs(): number | undefined {
+    if (this.inFlight === 0) return 0
+    return this.service.known ? this.service.estimate : undefined
+  }
+}

@@ -1,0 +1,138 @@
+import { Schema, SchemaTransformation } from "effect"
+import { HttpApiSchema } from "effect/http-api"
+import { type Reason as RefusedReason, Refused } from "../bounded/Refused.ts"
+import {
+  DatabaseUnavailable,
+  make as unavailable,
+  type Reason as UnavailableReason,
+} from "../store/DatabaseUnavailable.ts"
+import { DeadlineExceeded } from "../task/Deadline.ts"
+
+/**
+ * The failures that supervision declares for every endpoint, as the problems that the edge renders
+ * (`Problem.ts`): they document the wire format, and decode it for typed clients.
+ */
+
+interface Wire {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail?: string
+}
+
+const members = { title: Schema.String, detail: Schema.optionalKey(Schema.String) } as const
+
+const type = <Slug extends string>(slug: Slug) =>
+  Schema.Literal(`urn:weir:problem:${slug}` as const)
+
+const asProblem = HttpApiSchema.asJson({ contentType: "application/problem+json" })
+
+const refusedType = type("refused")
+const deadlineType = type("deadline-exceeded")
+const unavailableType = type("database-unavailable")
+
+/** The wire format of a refusal. */
+export interface RefusedWire extends Wire {
+  readonly reason: RefusedReason
+  readonly kind: string
+  readonly resource: string
+  readonly inUse: number
+  readonly capacity: number
+  readonly waiting: number
+  readonly predictedWaitMs: number
+  readonly retryAfterMs: number
+}
+
+const RefusedProblem: Schema.Codec<Refused, RefusedWire> = Schema.Struct({
+  ...members,
+  type: refusedType,
+  status: Schema.Literal(503),
+  reason: Refused.fields.reason,
+  kind: Schema.String,
+  resource: Schema.String,
+  inUse: Schema.Number,
+  capacity: Schema.Number,
+  waiting: Schema.Number,
+  predictedWaitMs: Schema.Number,
+  retryAfterMs: Schema.Number,
+}).annotate({ identifier: "Refused", description: "No capacity before the deadline." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(Refused),
+    SchemaTransformation.transform({
+      decode: ({ type: _, title: _title, status: _status, detail: _detail, ...facts }) =>
+        new Refused(facts),
+      encode: (refused) => ({
+        type: refusedType.literal,
+        title: "Refused: no capacity before your deadline",
+        status: 503 as const,
+        reason: refused.reason,
+        kind: refused.kind,
+        resource: refused.resource,
+        inUse: refused.inUse,
+        capacity: refused.capacity,
+        waiting: refused.waiting,
+        predictedWaitMs: refused.predictedWaitMs,
+        retryAfterMs: refused.retryAfterMs,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(503),
+  asProblem,
+)
+
+const DeadlineProblem: Schema.Codec<DeadlineExceeded, Wire> = Schema.Struct({
+  ...members,
+  type: deadlineType,
+  status: Schema.Literal(504),
+}).annotate({ identifier: "DeadlineExceeded", description: "Not done by the deadline." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(DeadlineExceeded),
+    SchemaTransformation.transform({
+      decode: () => new DeadlineExceeded({ deadline: 0, name: "request" }),
+      encode: () => ({
+        type: deadlineType.literal,
+        title: "Not done by the deadline",
+        status: 504 as const,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(504),
+  asProblem,
+)
+
+/** The wire format of an absent database. */
+export interface UnavailableWire extends Wire {
+  readonly reason: UnavailableReason
+}
+
+const UnavailableProblem: Schema.Codec<DatabaseUnavailable, UnavailableWire> = Schema.Struct({
+  ...members,
+  type: unavailableType,
+  status: Schema.Literal(503),
+  reason: DatabaseUnavailable.fields.reason,
+}).annotate({ identifier: "DatabaseUnavailable", description: "The database is away." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(DatabaseUnavailable),
+    SchemaTransformation.transform({
+      decode: ({ reason }) => unavailable(reason),
+      encode: ({ reason }) => ({
+        type: unavailableType.literal,
+        title: "The database is not available",
+        status: 503 as const,
+        reason,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(503),
+  asProblem,
+)
+
+/** The declared failures, as a type. */
+export type Errors = readonly [
+  typeof RefusedProblem,
+  typeof DeadlineProblem,
+  typeof UnavailableProblem,
+]
+
+/** The declared failures. */
+export const errors: Errors = [RefusedProblem, DeadlineProblem, UnavailableProblem]

@@ -1,0 +1,60 @@
+import type { HttpServerRequest } from "effect/http"
+import type { CancelReason } from "../task/CancelReason.ts"
+
+/**
+ * One request and its answer, at the boundary between the platform and Effect. The handler answers
+ * through it, and so may whoever cancels the handler: the first answer wins.
+ */
+export class Exchange {
+  /** The answer, when it was there before the platform asked to wait for it. */
+  early: Response | undefined = undefined
+  answered = false
+  /** Set by supervision: what to do once the handler has suspended. */
+  onSuspend: (() => void) | undefined = undefined
+  /** Set by supervision: cancels the request's task. */
+  cancel: ((reason: CancelReason) => void) | undefined = undefined
+  /** Set when the body outlives the handler. */
+  streams = false
+  /** Set by the server: the request is over, body included. */
+  onEnd: (() => void) | undefined = undefined
+  private resolve: ((response: Response) => void) | undefined = undefined
+
+  answer(response: Response): void {
+    if (this.answered) {
+      response.body?.cancel().catch(() => {})
+      return
+    }
+    this.answered = true
+    if (this.resolve === undefined) this.early = response
+    else this.resolve(response)
+  }
+
+  end(): void {
+    const onEnd = this.onEnd
+    this.onEnd = undefined
+    onEnd?.()
+  }
+
+  wait(): Promise<Response> {
+    return new Promise((resolve) => {
+      if (this.early !== undefined) resolve(this.early)
+      else this.resolve = resolve
+    })
+  }
+}
+
+const key: unique symbol = Symbol.for("weir/edge/Exchange")
+
+interface Carrier {
+  [key]?: Exchange
+}
+
+/** Ties the exchange to the platform's request, which survives every rewrite of Effect's. */
+export const attach = (source: Request, exchange: Exchange): void => {
+  ;(source as Carrier)[key] = exchange
+}
+
+/** The exchange of a request that our server received. */
+export const exchangeOf = (
+  request: HttpServerRequest.HttpServerRequest,
+): Exchange | undefined => (request.source as Carrier)[key]

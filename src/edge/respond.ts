@@ -1,0 +1,90 @@
+import { Context, Deferred, Effect, Stream } from "effect"
+import { Cookies, HttpBody, HttpEffect, HttpServerResponse } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
+import * as CancelReason from "../task/CancelReason.ts"
+import type { TaskRecord } from "../task/record.ts"
+import { CurrentScope } from "../task/scope.ts"
+import type { Exchange } from "./exchange.ts"
+
+/**
+ * Turns Effect's response into the platform's. The common case, a body that is already bytes or
+ * text, skips the `Headers` object that `HttpServerResponse.toWeb` builds (5 µs on Deno).
+ */
+export const toPlatform = (
+  response: HttpServerResponse.HttpServerResponse,
+  request: HttpServerRequest.HttpServerRequest,
+  context: Context.Context<never>,
+  exchange: Exchange,
+): Response => {
+  const body = response.body
+  const head = request.method === "HEAD"
+  if (
+    body._tag === "Uint8Array" && !head && response.status !== 204 && response.status !== 304 &&
+    Cookies.isEmpty(response.cookies)
+  ) {
+    return new Response(body.text ?? body.body as Uint8Array<ArrayBuffer>, {
+      status: response.status,
+      headers: response.headers as Record<string, string>,
+    })
+  }
+  if (body._tag !== "Stream" || HttpServerResponse.omitsBody(response, head)) {
+    return HttpServerResponse.toWeb(response, { withoutBody: head, context })
+  }
+  return HttpServerResponse.toWeb(supervisedStream(response, context, exchange), { context })
+}
+
+/**
+ * Ties a streamed body to its task: the request scope closes when the stream ends, a cancel of the
+ * task fails the stream (the client sees a broken transfer, never a short body that looks whole),
+ * and a client that leaves cancels the task with `ClientAbort`.
+ */
+const supervisedStream = (
+  response: HttpServerResponse.HttpServerResponse,
+  context: Context.Context<never>,
+  exchange: Exchange,
+): HttpServerResponse.HttpServerResponse => {
+  exchange.streams = true
+  const transferred = HttpEffect.scopeTransferToStream(response)
+  const body = transferred.body
+  if (body._tag !== "Stream") return transferred
+  const record = Context.get(context, CurrentScope).task as TaskRecord | undefined
+  const stopped = Deferred.makeUnsafe<never, Error>()
+  const stop = (reason: CancelReason.CancelReason) => {
+    Deferred.doneUnsafe(
+      stopped,
+      Effect.fail(new Error(`Response body cancelled: ${CancelReason.format(reason)}`)),
+    )
+  }
+  if (record !== undefined) record.onCancel(stop)
+  const source = Stream.toReadableStreamWith(
+    Stream.ensuring(
+      Stream.interruptWhen(body.stream, Deferred.await(stopped)),
+      Effect.sync(() => exchange.end()),
+    ),
+    context,
+  )
+  const reader = source.getReader()
+  // The reason is written before the stream is interrupted, so that its finalizers can read it.
+  const leave = () => {
+    if (exchange.cancel !== undefined) exchange.cancel(CancelReason.ClientAbort)
+    else stop(CancelReason.ClientAbort)
+  }
+  const readable = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      const { done, value } = await reader.read()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    cancel() {
+      leave()
+      return reader.cancel()
+    },
+  }, { highWaterMark: 0 })
+  return HttpServerResponse.setBody(
+    transferred,
+    HttpBody.raw(readable, {
+      contentType: body.contentType,
+      ...(body.contentLength === undefined ? {} : { contentLength: body.contentLength }),
+    }),
+  )
+}

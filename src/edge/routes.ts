@@ -1,0 +1,40 @@
+import { Effect, Layer } from "effect"
+import { FindMyWay, HttpRouter } from "effect/http"
+
+/** Tells which methods a path has: what the router itself cannot, and a 405 must. */
+export class RouteTable {
+  private readonly finder = FindMyWay.make<true>()
+  private readonly methods = new Set<string>()
+
+  add(method: string, path: string): void {
+    if (method === "*") return
+    this.methods.add(method)
+    this.finder.on(method, path as `/${string}`, true)
+  }
+
+  readonly allowed = (url: string): ReadonlyArray<string> => {
+    const allowed: Array<string> = []
+    for (const method of this.methods) {
+      if (this.finder.find(method, url) !== undefined) allowed.push(method)
+    }
+    if (allowed.includes("GET") && !allowed.includes("HEAD")) allowed.push("HEAD")
+    return allowed.sort()
+  }
+}
+
+/** Effect's router, with every route that is added noted in the table. */
+export const recording = (table: RouteTable): Layer.Layer<HttpRouter.HttpRouter> =>
+  Layer.effect(
+    HttpRouter.HttpRouter,
+    Effect.map(HttpRouter.make, (router): HttpRouter.HttpRouter => ({
+      ...router,
+      add: (method, path, handler, options) => {
+        table.add(method, path)
+        return router.add(method, path, handler, options)
+      },
+      addAll: (routes) => {
+        for (const route of routes) table.add(route.method, route.path)
+        return router.addAll(routes)
+      },
+    })),
+  )
