@@ -2,7 +2,7 @@ import { dirname, join } from "node:path"
 import { root } from "./tree.ts"
 
 const helper = "test/support/database.ts"
-const relativeImport = /(?:from|import)\s+"(\.{1,2}\/[^"]+\.ts)"/g
+const relativeImport = /^(?:import|export|\})[^"\n]*"(\.{1,2}\/[^"]+\.ts)"/gm
 
 /** The files among these that import `test/support/database.ts`, directly or through helpers. */
 export const usersOfTheDatabase = async (
