@@ -8,6 +8,7 @@ import {
   indexViolations,
   type Module,
   order,
+  staleSeams,
   wantedExports,
 } from "./support/architecture.ts"
 import { sourceFiles, sourceGraph } from "./support/graph.ts"
@@ -27,6 +28,7 @@ describe("src", () => {
     expect(graph.map(({ file }) => file).sort()).toEqual([...(await sourceFiles())].sort())
     expect(importViolations(graph)).toEqual([])
     expect(cycles(graph)).toEqual([])
+    expect(staleSeams(graph)).toEqual([])
   })
 
   it("exports every public module, and nothing else (deno task exports writes the map)", async () => {
@@ -84,6 +86,18 @@ describe("the import rule", () => {
     const found = importViolations([violation])
     expect(found).toHaveLength(1)
     expect(found[0]).toContain(reason)
+  })
+
+  it("lets folders to the left import a private file that is a seam, and others not", () => {
+    const graph = [module("src/edge/A.ts", ["src/pool/slots.ts"])]
+    expect(importViolations(graph, { "src/pool/slots.ts": "why" })).toEqual([])
+    const upwards = [module("src/task/A.ts", ["src/pool/slots.ts"])]
+    expect(importViolations(upwards, { "src/pool/slots.ts": "why" })).toHaveLength(1)
+  })
+
+  it("reports a seam that only its own folder uses", () => {
+    const graph = [module("src/pool/A.ts", ["src/pool/slots.ts"])]
+    expect(staleSeams(graph, { "src/pool/slots.ts": "why" })).toEqual(["src/pool/slots.ts"])
   })
 
   it("finds each cycle once", () => {

@@ -26,6 +26,18 @@ export const order: ReadonlyArray<ReadonlyArray<string>> = [
   ["internal"],
 ]
 
+/**
+ * Lower-case files that folders to the left may import too, each with the reason why it is neither
+ * private to its folder nor public. Keep it short: every line is a seam that users cannot see.
+ */
+export const seams: Readonly<Record<string, string>> = {
+  "src/task/scope.ts":
+    "the cancel scope: pools read who holds what, the edge opens one per request",
+  "src/task/record.ts": "the edge begins the task of a request synchronously",
+  "src/task/tree.ts": "the edge lists the task of a request in the tree of its service",
+  "src/edge/routes.ts": "the service builds the table of methods and paths once",
+}
+
 const index = "src/index.ts"
 
 /** Packages that only tests and benchmarks may use. */
@@ -41,7 +53,11 @@ export const isPublic = (file: string): boolean =>
   file.startsWith("src/") && /^[A-Z][A-Za-z0-9]*$/.test(nameOf(file)) &&
   !file.startsWith("src/internal/")
 
-const judgeImport = (from: string, to: string): string | undefined => {
+const judgeImport = (
+  from: string,
+  to: string,
+  shared: Readonly<Record<string, string>>,
+): string | undefined => {
   const line = `${from} imports ${to}`
   if (to === index) return `${line}: only users import index.ts; import the module itself`
   if (!to.startsWith("src/")) return `${line}: src imports nothing from outside src`
@@ -49,8 +65,8 @@ const judgeImport = (from: string, to: string): string | undefined => {
     return isPublic(to) ? undefined : `${line}: index.ts lists public modules only`
   }
   if (folderOf(from) === folderOf(to)) return undefined
-  if (!isPublic(to) && folderOf(to) !== "internal") {
-    return `${line}: a lower-case file is private to its folder`
+  if (!isPublic(to) && folderOf(to) !== "internal" && !(to in shared)) {
+    return `${line}: a lower-case file is private to its folder, unless it is a seam`
   }
   if (placeOf(to) > placeOf(from)) return undefined
   return `${line}: ${folderOf(from)} may import only from folders to its right in ` +
@@ -60,17 +76,29 @@ const judgeImport = (from: string, to: string): string | undefined => {
 const placeless = (file: string): boolean => file !== index && placeOf(file) < 0
 
 /** Imports that break the rule, one sentence each. */
-export const importViolations = (graph: ReadonlyArray<Module>): ReadonlyArray<string> =>
+export const importViolations = (
+  graph: ReadonlyArray<Module>,
+  shared: Readonly<Record<string, string>> = seams,
+): ReadonlyArray<string> =>
   graph.flatMap((module) => [
     ...(placeless(module.file)
       ? [
         `${module.file}: the folder has no place in the import rule (test/support/architecture.ts)`,
       ]
       : []),
-    ...module.imports.flatMap((to) => judgeImport(module.file, to) ?? []),
+    ...module.imports.flatMap((to) => judgeImport(module.file, to, shared) ?? []),
     ...module.packages.filter((name) => testOnly.includes(name))
       .map((name) => `${module.file} imports ${name}: only tests may`),
   ])
+
+/** Seams that no other folder uses (any more). */
+export const staleSeams = (
+  graph: ReadonlyArray<Module>,
+  shared: Readonly<Record<string, string>> = seams,
+): ReadonlyArray<string> =>
+  Object.keys(shared).filter((seam) =>
+    !graph.some(({ file, imports }) => imports.includes(seam) && folderOf(file) !== folderOf(seam))
+  )
 
 /** Every import cycle, once, as the list of its files. Cycles of types alone count too. */
 export const cycles = (graph: ReadonlyArray<Module>): ReadonlyArray<ReadonlyArray<string>> => {
