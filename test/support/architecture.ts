@@ -145,19 +145,41 @@ export const exportViolations = (
   ]
 }
 
+const exportLine = (file: string): string =>
+  `export * as ${nameOf(file)} from "./${file.slice("src/".length)}"`
+
+const codeLines = (text: string): ReadonlyArray<string> =>
+  text.replace(/\/\*[\s\S]*?\*\//g, "").split("\n")
+    .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("//"))
+
+/** The lines of the index in data-flow order; within a folder the order of `text` is kept. */
+export const wantedIndex = (
+  text: string,
+  files: ReadonlyArray<string>,
+): ReadonlyArray<string> => {
+  const present = codeLines(text)
+  const rank = (file: string): number => {
+    const at = present.indexOf(exportLine(file))
+    return at < 0 ? present.length : at
+  }
+  return files.filter(isPublic)
+    .sort((a, b) => placeOf(a) - placeOf(b) || rank(a) - rank(b) || (a < b ? -1 : 1))
+    .map(exportLine)
+}
+
 /** Differences between the lines of `src/index.ts` and the public modules. */
 export const indexViolations = (
   text: string,
   files: ReadonlyArray<string>,
 ): ReadonlyArray<string> => {
-  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").split("\n")
-    .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("//"))
-  const wanted = files.filter(isPublic)
-    .map((file) => `export * as ${nameOf(file)} from "./${file.slice("src/".length)}"`)
-  return [
+  const code = codeLines(text)
+  const wanted = wantedIndex(text, files)
+  const found = [
     ...wanted.filter((line) => !code.includes(line)).map((line) => `${index} lacks: ${line}`),
     ...code.filter((line) => !wanted.includes(line))
       .map((line) => `${index} holds something that is no public module: ${line}`),
     ...code.filter((line, i) => code.indexOf(line) !== i).map((line) => `${index} twice: ${line}`),
   ]
+  const sorted = code.every((line, i) => line === wanted[i])
+  return found.length > 0 || sorted ? found : [`${index}: not in data-flow order`]
 }
