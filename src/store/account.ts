@@ -57,8 +57,8 @@ export const enterable = (path: string, account: Account): Effect.Effect<string 
     for (let at = dirname(resolve(path)); at !== dirname(at); at = dirname(at)) above.unshift(at)
     for (const at of above) {
       const stat = await Deno.stat(at).catch(() => undefined)
-      // What does not exist yet will be made by us.
-      if (stat === undefined) return undefined
+      // What does not exist yet will be made by us; what is no directory fails there, and says so.
+      if (stat === undefined || !stat.isDirectory) return undefined
       const mode = stat.mode ?? 0o777
       const bit = stat.uid === account.uid ? 0o100 : stat.gid === account.gid ? 0o010 : 0o001
       if ((mode & bit) === 0) return at
