@@ -6,17 +6,21 @@
 import type { Cause } from "effect"
 import { Schema } from "effect"
 
-const Fields = {
-  variable: Schema.String,
-  problem: Schema.String,
-  remedy: Schema.String,
-} as const
+interface Fields {
+  readonly variable: typeof Schema.String
+  readonly problem: typeof Schema.String
+  readonly remedy: typeof Schema.String
+}
 
 const ExportConfigErrorBase: Schema.Class<
   ExportConfigError,
-  Schema.TaggedStruct<"ExportConfigError", typeof Fields>,
+  Schema.TaggedStruct<"ExportConfigError", { [K in keyof Fields]: Fields[K] }>,
   Cause.YieldableError
-> = Schema.TaggedError<ExportConfigError>()("ExportConfigError", Fields)
+> = Schema.TaggedError<ExportConfigError>()("ExportConfigError", {
+  variable: Schema.String,
+  problem: Schema.String,
+  remedy: Schema.String,
+})
 
 /**
  * The telemetry export cannot start, because a variable has a wrong value.
