@@ -10,12 +10,12 @@ import { filesUnder, root } from "./tree.ts"
 
 const permissions = ["--no-prompt", "--allow-net=127.0.0.1", "--allow-read", "--allow-env"]
 
+/** Every file that has a fence; a file without one would only be type-checked once more. */
 const documents = async (): Promise<ReadonlyArray<string>> => {
-  const markdown = (await filesUnder("docs")).filter((file) => file.endsWith(".md"))
-  const source = (await filesUnder("src")).filter((file) => file.endsWith(".ts"))
-  const readme = `${root}/README.md`
-  const hasReadme = await Deno.stat(readme).then(() => true, () => false)
-  return [...(hasReadme ? [readme] : []), ...markdown, ...source]
+  const below = [...await filesUnder("docs"), ...await filesUnder("src")]
+  const files = [`${root}/README.md`, ...below.filter((file) => /\.(md|ts)$/.test(file))]
+  const texts = await Promise.all(files.map((file) => Deno.readTextFile(file).catch(() => "")))
+  return files.filter((_, i) => /^\s*\*?\s*```ts\b/m.test(texts[i] as string))
 }
 
 const deno = async (args: ReadonlyArray<string>): Promise<number> => {
