@@ -21,7 +21,7 @@ import {
   ReportRequest,
   SalesReport,
 } from "./Model.ts"
-import { Policy, Supervised } from "./weir.ts"
+import { Policy, Supervised } from "@weir/runtime"
 
 /** What `GET /products` takes in its query string. */
 export const SearchQuery = Schema.Struct({

@@ -159,9 +159,11 @@ export const CategorySales = Schema.Struct({
 
 export type BoughtTogether = typeof BoughtTogether.Type
 export const BoughtTogether = Schema.Struct({
-  first: id("A product.", 3),
-  second: id("Another one.", 17),
-  orders: count("Orders that contain both.", 31),
+  products: Schema.Array(Schema.Int).annotate({
+    description: "Their ids, in ascending order.",
+    examples: [[3, 17]],
+  }),
+  orders: count("Orders that contain all of them.", 31),
 }).annotate({ identifier: "BoughtTogether" })
 
 export type MonthSales = typeof MonthSales.Type
@@ -169,8 +171,10 @@ export const MonthSales = Schema.Struct({
   month: Schema.Int.annotate({ description: "1 to 12.", examples: [3] }),
   revenueCents: cents("Revenue of the month, in cents.", 91_000_000),
   categories: Schema.Array(CategorySales),
-  boughtTogether: Schema.Array(BoughtTogether)
+  pairs: Schema.Array(BoughtTogether)
     .annotate({ description: "The five pairs of products that were bought together most." }),
+  trios: Schema.Array(BoughtTogether)
+    .annotate({ description: "The five trios of products that were bought together most." }),
 }).annotate({ identifier: "MonthSales" })
 
 export type Loyalty = typeof Loyalty.Type

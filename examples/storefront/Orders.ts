@@ -7,7 +7,7 @@ import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { Api } from "./Api.ts"
 import { type NewOrderLine, Order, OrderNotFound, OutOfStock, ProductNotFound } from "./Model.ts"
-import { Database } from "./weir.ts"
+import { Database } from "@weir/runtime"
 
 const Taken = Schema.Struct({
   productId: Schema.Int,

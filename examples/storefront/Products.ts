@@ -7,7 +7,7 @@ import { Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "./Api.ts"
 import { Product, ProductNotFound } from "./Model.ts"
-import { Database } from "./weir.ts"
+import { Database } from "@weir/runtime"
 
 export const ProductsLive = HttpApiBuilder.group(
   Api,

@@ -7,7 +7,7 @@ import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Api } from "./Api.ts"
 import { BoughtTogether, CategorySales, Loyalty, type MonthSales } from "./Model.ts"
-import { Database, Task } from "./weir.ts"
+import { Database, Task } from "@weir/runtime"
 
 const months = [
   "January",
@@ -49,18 +49,28 @@ export const ReportsLive = HttpApiBuilder.group(
         group by p.category
         order by rank, p.category`
 
-      const boughtTogether = yield* db.many(BoughtTogether)`
-        select a.product_id as first, b.product_id as second, count(*)::integer as orders
+      const pairs = yield* db.many(BoughtTogether)`
+        select array[a.product_id, b.product_id] as products, count(*)::integer as orders
         from orders o
           join order_lines a on a.order_id = o.id
           join order_lines b on b.order_id = o.id and b.product_id > a.product_id
         where ${placed}
         group by a.product_id, b.product_id
-        order by orders desc, first, second
-        limit 5`
+        order by orders desc, products limit 5`
+
+      const trios = yield* db.many(BoughtTogether)`
+        select array[a.product_id, b.product_id, c.product_id] as products,
+          count(*)::integer as orders
+        from orders o
+          join order_lines a on a.order_id = o.id
+          join order_lines b on b.order_id = o.id and b.product_id > a.product_id
+          join order_lines c on c.order_id = o.id and c.product_id > b.product_id
+        where ${placed}
+        group by a.product_id, b.product_id, c.product_id
+        order by orders desc, products limit 5`
 
       const revenueCents = categories.reduce((sum, category) => sum + category.revenueCents, 0)
-      return { month, revenueCents, categories, boughtTogether } satisfies MonthSales
+      return { month, revenueCents, categories, pairs, trios } satisfies MonthSales
     })
 
     const loyaltyOf = (year: number) =>

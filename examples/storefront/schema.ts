@@ -6,7 +6,7 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import type { Database } from "./weir.ts"
+import type { Database } from "@weir/runtime"
 
 const create = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

@@ -6,9 +6,9 @@
  */
 import { Effect, Option, Schema } from "effect"
 import * as Catalogue from "./Catalogue.ts"
-import { Database } from "./weir.ts"
+import { Database } from "@weir/runtime"
 
-const batch = 2_000
+const batch = 4_000
 
 /** Plants the catalogue and the orders; says `false` when they are already there. */
 export const seed = Effect.fn("Storefront.seed")(function* (
@@ -22,6 +22,8 @@ export const seed = Effect.fn("Storefront.seed")(function* (
       select seed from seeds where name = 'storefront'`
     if (Option.isSome(planted)) return false
 
+    // Word by word the index takes four times as long as from a list.
+    yield* db.execute`alter index products_words set (fastupdate = on)`
     yield* Effect.logInfo(`Inventing ${options.products} products …`)
     const catalogue = [...Catalogue.products(options)]
     for (const some of chunks(catalogue)) {
@@ -33,6 +35,8 @@ export const seed = Effect.fn("Storefront.seed")(function* (
           "priceCents" integer, stock integer
         )`
     }
+    yield* db.execute`select gin_clean_pending_list('products_words')`
+    yield* db.execute`alter index products_words set (fastupdate = off)`
 
     let done = 0
     for (const some of chunks(Catalogue.orders(options, catalogue))) {

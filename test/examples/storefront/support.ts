@@ -12,7 +12,7 @@ import { ProductsLive } from "../../../examples/storefront/Products.ts"
 import { ReportsLive } from "../../../examples/storefront/Reports.ts"
 import { migrations } from "../../../examples/storefront/schema.ts"
 import { seed } from "../../../examples/storefront/seed.ts"
-import { Supervised } from "../../../examples/storefront/weir.ts"
+import { Supervised } from "@weir/runtime"
 import { eventually, layer as database } from "../../support/database.ts"
 
 /** A database with the storefront's tables and the shop of `options` in it. */
