@@ -29,6 +29,16 @@ const post: Load = {
   body: JSON.stringify({ sku: "sku-1", count: 2 }),
   expect: { status: 200, body: JSON.stringify(stockOf("sku-1", 2)) },
 }
+const refused: Load = {
+  ...json,
+  expect: {
+    status: 503,
+    includes: [
+      ...[`"status":503`, `"reason":"QueueFull"`, `"resource":"pool"`],
+      ...[`"inUse":64,"capacity":64,"waiting":64`, `"predictedWaitMs":`, `"retryAfterMs":`],
+    ],
+  },
+}
 
 interface Spec {
   readonly id: string
@@ -99,6 +109,41 @@ const specs: ReadonlyArray<Spec> = [
       },
     ]
   }),
+  {
+    id: "weir-bare",
+    name: "Weir route without a task, text",
+    baseline: "raw-text",
+    load: text,
+    command: deno("weir.ts", "bare"),
+  },
+  {
+    id: "weir-text",
+    name: "Weir supervised route, text",
+    baseline: "raw-text",
+    load: text,
+    command: deno("weir.ts", "text"),
+  },
+  {
+    id: "weir-json",
+    name: "Weir HttpApi + policy, JSON",
+    baseline: "raw-json",
+    load: json,
+    command: deno("weir.ts", "api"),
+  },
+  {
+    id: "weir-post",
+    name: "Weir HttpApi + policy, POST",
+    baseline: "raw-post",
+    load: post,
+    command: deno("weir.ts", "api"),
+  },
+  {
+    id: "weir-refused",
+    name: "Weir HttpApi + policy, refused",
+    baseline: "raw-json",
+    load: refused,
+    command: deno("weir.ts", "refused"),
+  },
 ]
 
 const subjectOf = (spec: Spec, generator: Generator): Subject => ({
