@@ -62,14 +62,19 @@ export const reasons: readonly [
   "MigrationFailed",
 ]
 
-const Fields = {
-  reason: Schema.Literals(reasons),
+const Fields: {
+  readonly reason: Schema.Literals<typeof reasons>
   /** What failed, without a full stop: `Cannot start PostgreSQL on 127.0.0.1:5433`. */
+  readonly what: Schema.String
+  readonly why: Schema.String
+  /** What to do now. */
+  readonly next: Schema.String
+} = {
+  reason: Schema.Literals(reasons),
   what: Schema.String,
   why: Schema.String,
-  /** What to do now. */
   next: Schema.String,
-} as const
+}
 
 const Base: Schema.Class<
   DatabaseStartError,
@@ -86,6 +91,7 @@ const Base: Schema.Class<
  * @since 0.1.0
  */
 export class DatabaseStartError extends Base {
+  /** What failed: why. What to do. */
   override get message(): string {
     return `${this.what}: ${this.why}. ${this.next}.`
   }

@@ -20,9 +20,35 @@ import { Schema } from "effect"
  * @category models
  * @since 0.1.0
  */
-export type Reason = keyof typeof sentences
+export type Reason = typeof reasons[number]
 
-const sentences = {
+/**
+ * Every {@link Reason}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const reasons: readonly [
+  "Unreachable",
+  "ConnectionLost",
+  "StartingUp",
+  "ShuttingDown",
+  "TooManyConnections",
+  "OutOfResources",
+  "TimedOut",
+  "Conflict",
+] = [
+  "Unreachable",
+  "ConnectionLost",
+  "StartingUp",
+  "ShuttingDown",
+  "TooManyConnections",
+  "OutOfResources",
+  "TimedOut",
+  "Conflict",
+]
+
+const sentences: Readonly<Record<Reason, string>> = {
   Unreachable: "it cannot be reached",
   ConnectionLost: "the connection was lost",
   StartingUp: "it is starting up",
@@ -31,22 +57,16 @@ const sentences = {
   OutOfResources: "it has run out of memory or disk",
   TimedOut: "it did not answer in time",
   Conflict: "other transactions were in the way",
-} as const
+}
 
-const Fields = {
-  reason: Schema.Literals([
-    "Unreachable",
-    "ConnectionLost",
-    "StartingUp",
-    "ShuttingDown",
-    "TooManyConnections",
-    "OutOfResources",
-    "TimedOut",
-    "Conflict",
-  ]),
+const Fields: {
+  readonly reason: Schema.Literals<typeof reasons>
   /** PostgreSQL's SQLSTATE, when the server gave one. */
+  readonly code: Schema.optional<Schema.String>
+} = {
+  reason: Schema.Literals(reasons),
   code: Schema.optional(Schema.String),
-} as const
+}
 
 const Base: Schema.Class<
   DatabaseUnavailable,
@@ -66,6 +86,7 @@ const Base: Schema.Class<
  * @since 0.1.0
  */
 export class DatabaseUnavailable extends Base {
+  /** What is the matter, in a sentence that may be shown to clients. */
   override get message(): string {
     return `The database cannot do the work: ${sentences[this.reason]}. Try again.`
   }

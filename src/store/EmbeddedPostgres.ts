@@ -19,6 +19,7 @@ import * as Sites from "./site.ts"
 export interface EmbeddedPostgres {
   /** `postgres://weir:…@127.0.0.1:port/postgres`. */
   readonly url: Redacted.Redacted
+  /** On 127.0.0.1. */
   readonly port: number
   /** The absolute path of the directory. */
   readonly directory: string

@@ -6,7 +6,7 @@
 import type { Cause } from "effect"
 import { Schema } from "effect"
 
-const Fields = {} as const
+const Fields: Readonly<Record<never, never>> = {}
 
 const Base: Schema.Class<NoRow, Schema.TaggedStruct<"NoRow", typeof Fields>, Cause.YieldableError> =
   Schema.TaggedError<NoRow>()("NoRow", Fields, { httpApiStatus: 404 })
@@ -18,6 +18,7 @@ const Base: Schema.Class<NoRow, Schema.TaggedStruct<"NoRow", typeof Fields>, Cau
  * @since 0.1.0
  */
 export class NoRow extends Base {
+  /** Says no more than that: what was looked for may be a secret. */
   override get message(): string {
     return "No row matched the query."
   }

@@ -114,7 +114,9 @@ const copy = (native: string): Effect.Effect<string, DatabaseStartError> =>
   })
 
 const copyTree = async (from: string, to: string): Promise<void> => {
-  await Deno.mkdir(to, { recursive: true, mode: 0o755 })
+  await Deno.mkdir(to, { recursive: true })
+  // Whatever the umask: another user runs these.
+  await Deno.chmod(to, 0o755)
   for await (const entry of Deno.readDir(from)) {
     const [source, target] = [join(from, entry.name), join(to, entry.name)]
     if (entry.isDirectory) await copyTree(source, target)

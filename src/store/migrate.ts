@@ -7,6 +7,12 @@ import type { DatabaseStartError } from "./DatabaseStartError.ts"
 import * as StartError from "./DatabaseStartError.ts"
 import { codeOf } from "./sqlstate.ts"
 
+/**
+ * Changes to the schema: the key is a number, counted from 1, and a name, as in `1_create_orders`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Migrations = Readonly<Record<string, Effect.Effect<unknown, unknown, SqlClient>>>
 
 /**

@@ -1,5 +1,16 @@
 import { describe, expect, it, layer } from "@effect/vitest"
-import { Cause, Deferred, Effect, Exit, Fiber, Layer, Redacted, Schema, Scope } from "effect"
+import {
+  Cause,
+  ConfigProvider,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Redacted,
+  Schema,
+  Scope,
+} from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Saturation from "../../src/bounded/Saturation.ts"
 import * as Database from "../../src/store/Database.ts"
@@ -229,6 +240,44 @@ layer(TestDatabase.layer({ maxConnections: 2, queueCapacity: 18 }), {
 )
 
 const failure = (options: Database.Options) => Effect.flip(Effect.scoped(Database.make(options)))
+
+describe("the address", () => {
+  const name = Schema.Struct({ name: Schema.String })
+  const ask = (options: Database.Options, env: Record<string, string>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const db = yield* Database.make(options)
+      return (yield* db.one(name)`select current_database()::text as name`).name
+    })).pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(env))))
+
+  it.live("is DATABASE_URL, unless one is given", () =>
+    Effect.gen(function* () {
+      const [given, variable] = [yield* TestDatabase.url, yield* TestDatabase.url]
+      const nameOf = (url: Redacted.Redacted) => new URL(Redacted.value(url)).pathname.slice(1)
+      const env = { DATABASE_URL: Redacted.value(variable) }
+      expect(yield* ask({}, env)).toBe(nameOf(variable))
+      expect(yield* ask({ url: given }, env)).toBe(nameOf(given))
+    }).pipe(Effect.scoped))
+
+  it.live(
+    "is that of the embedded server when there is none, or an empty one",
+    () =>
+      Effect.gen(function* () {
+        const options = { embedded: TestDatabase.shared }
+        expect(yield* ask(options, {})).toBe("postgres")
+        expect(yield* ask(options, { DATABASE_URL: "" })).toBe("postgres")
+      }),
+    120_000,
+  )
+})
+
+it.effect("starts, queries and stops while the test's clock stands still", () =>
+  Effect.gen(function* () {
+    const url = yield* TestDatabase.url
+    const db = yield* Database.make({ url, name: "still", migrations: { "1_none": Effect.void } })
+    expect(yield* db.execute`select 1`).toBe(1)
+    expect(yield* db.transaction(db.execute`select 1`)).toBe(1)
+    yield* db.ping
+  }).pipe(Effect.scoped))
 
 describe("a start that fails", () => {
   it.live("says that the address is none", () =>

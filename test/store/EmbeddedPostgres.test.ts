@@ -2,7 +2,6 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Redacted, Scope } from "effect"
 import { join } from "node:path"
 import { enterable } from "../../src/store/account.ts"
-import * as EmbeddedPostgres from "../../src/store/EmbeddedPostgres.ts"
 import { parse } from "../../src/store/postmaster.ts"
 import * as TestDatabase from "../support/database.ts"
 import { answers, folder, hold, site, start } from "./support/embedded.ts"
@@ -306,7 +305,7 @@ describe.runIf(asRoot)("as root", () => {
   it.live("lets an ordinary user do all of it alone", (context) =>
     Effect.gen(function* () {
       const directory = yield* site
-      const { uid, gid } = yield* Effect.promise(async () => Deno.stat(join(directory, "data")))
+      const { uid, gid } = yield* Effect.promise(() => Deno.stat(join(directory, "data")))
       const account = { uid: uid!, gid: gid! }
       if ((yield* enterable(Deno.execPath(), account)) !== undefined) return context.skip()
       const home = yield* folder
