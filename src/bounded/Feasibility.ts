@@ -38,12 +38,13 @@ export interface Line {
  * @since 0.1.0
  */
 export const predictWait = (line: Line): number => {
-  // Negative when the capacity was lowered below what is running.
+  // Negative when the capacity was lowered below what is running: the oldest leave no free slot.
   const free = line.capacity - line.inUse
   if (line.ahead < free) return 0
-  const index = line.ahead - free
+  const surplus = Math.max(0, -free)
+  const index = line.ahead - Math.max(0, free)
   const wave = Math.floor(index / line.capacity)
-  const position = index % line.capacity
+  const position = surplus + index % line.capacity
   const residual = position < line.inUse
     ? Math.abs(line.service - line.elapsedAt(position))
     : line.service

@@ -65,8 +65,11 @@ class Estimator implements ServiceTime {
   #mean = 0
   #p90 = 0
   #floor = 0
+  // Samples in a row beyond what was normal when the row began.
   #above = 0
   #below = 0
+  #high = 0
+  #low = 0
 
   constructor(expectedMs: number | undefined) {
     if (expectedMs !== undefined) this.replace(expectedMs)
@@ -91,8 +94,10 @@ class Estimator implements ServiceTime {
     if (this.#count === 0) {
       this.#above = this.#below = 0
     } else {
-      this.#above = ms > this.estimate * (1 + beyond) ? this.#above + 1 : 0
-      this.#below = ms < low * (1 - beyond) ? this.#below + 1 : 0
+      if (this.#above === 0) this.#high = this.estimate * (1 + beyond)
+      if (this.#below === 0) this.#low = low * (1 - beyond)
+      this.#above = ms > this.#high ? this.#above + 1 : 0
+      this.#below = ms < this.#low ? this.#below + 1 : 0
     }
     this.#push(ms)
     if (this.#above === run || this.#below === run) return this.#restart()

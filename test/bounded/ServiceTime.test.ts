@@ -1,0 +1,143 @@
+import { describe, expect, it } from "@effect/vitest"
+import { ServiceTime } from "@weir/runtime"
+import { Schema } from "effect"
+import { random } from "../support/random.ts"
+
+const millis = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 5000 }))
+
+const warm = (ms: number, samples = 40) => {
+  const time = ServiceTime.make()
+  for (let i = 0; i < samples; i++) time.observe(ms)
+  return time
+}
+
+describe("ServiceTime", () => {
+  it("knows nothing before the first sample", () => {
+    const time = ServiceTime.make()
+    expect([time.known, time.mean, time.p90, time.estimate]).toEqual([false, 0, 0, 0])
+    time.observe(200)
+    expect([time.known, time.mean, time.p90, time.estimate]).toEqual([true, 200, 200, 200])
+  })
+
+  it("starts from what was expected, and believes real samples within four", () => {
+    const time = ServiceTime.make({ expectedMs: 200 })
+    expect([time.known, time.estimate]).toEqual([true, 200])
+    for (let i = 0; i < 4; i++) time.observe(40)
+    expect([time.mean, time.estimate]).toEqual([40, 40])
+  })
+
+  it("follows a slowdown from 200 to 400 ms within one wave of ten, and back", () => {
+    const time = warm(200)
+    for (let i = 0; i < 4; i++) time.observe(400)
+    expect([time.mean, time.estimate]).toEqual([400, 400])
+    for (let i = 0; i < 4; i++) time.observe(200)
+    expect([time.mean, time.estimate]).toEqual([200, 200])
+  })
+
+  it("follows a gradual slowdown", () => {
+    const time = warm(200)
+    for (let ms = 200; ms <= 400; ms += 5) time.observe(ms)
+    expect(time.estimate).toBeGreaterThan(370)
+  })
+
+  it("is moved by at most 2 % by 1 % of lucky, fast samples", () => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const next = random(seed)
+      const time = warm(200)
+      let lowest = 200
+      for (let i = 0; i < 2000; i++) {
+        time.observe(next() < 0.01 ? 1 : 200)
+        lowest = Math.min(lowest, time.mean, time.estimate)
+      }
+      expect(lowest).toBeGreaterThanOrEqual(196)
+    }
+  })
+
+  it("stays near the mean of widely spread samples", () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const next = random(seed)
+      const time = ServiceTime.make()
+      let sum = 0
+      for (let i = 0; i < 5000; i++) {
+        time.observe(-100 * Math.log(1 - next()))
+        sum += time.mean
+      }
+      expect(sum / 5000).toBeGreaterThan(90)
+      expect(sum / 5000).toBeLessThan(115)
+    }
+  })
+
+  it("remembers how long cancelled work took while nothing else is known", () => {
+    const time = ServiceTime.make()
+    time.observeCensored(300)
+    time.observeCensored(100)
+    expect([time.known, time.estimate]).toEqual([false, 300])
+    time.observe(50)
+    expect([time.known, time.estimate]).toEqual([true, 50])
+  })
+
+  it("rises when everything is cancelled later than it used to take", () => {
+    const time = warm(200)
+    for (let i = 0; i < 4; i++) time.observeCensored(1000)
+    expect(time.mean).toBe(1000)
+  })
+
+  it("starts again from one sample when it is replaced", () => {
+    const time = warm(5000)
+    time.replace(200)
+    expect([time.mean, time.p90, time.estimate]).toEqual([200, 200, 200])
+  })
+
+  it("ignores samples that are no time", () => {
+    const time = warm(200)
+    for (const bad of [NaN, -1, Infinity]) time.observe(bad)
+    expect([time.mean, time.p90]).toEqual([200, 200])
+  })
+
+  it.prop(
+    "never goes down when work is cancelled",
+    { before: Schema.Array(millis), cancelled: Schema.Array(millis) },
+    ({ before, cancelled }) => {
+      const time = ServiceTime.make()
+      for (const ms of before) time.observe(ms)
+      for (const ms of cancelled) {
+        const { estimate, mean, p90 } = time
+        time.observeCensored(ms)
+        expect(time.estimate).toBeGreaterThanOrEqual(estimate)
+        expect(time.mean).toBeGreaterThanOrEqual(mean)
+        expect(time.p90).toBeGreaterThanOrEqual(p90)
+      }
+    },
+  )
+
+  it.prop(
+    "stays between the smallest and the largest sample",
+    { samples: Schema.NonEmptyArray(millis) },
+    ({ samples }) => {
+      const time = ServiceTime.make()
+      for (const ms of samples) {
+        time.observe(ms)
+        expect(time.p90).toBeGreaterThanOrEqual(Math.min(...samples))
+      }
+      for (const value of [time.mean, time.p90, time.estimate]) {
+        expect(value).toBeGreaterThanOrEqual(Math.min(...samples) - 1e-9)
+        expect(value).toBeLessThanOrEqual(Math.max(...samples) + 1e-9)
+      }
+    },
+  )
+
+  it("agrees with a sorted window", () => {
+    const next = random(7)
+    const time = ServiceTime.make()
+    const all: Array<number> = []
+    for (let i = 0; i < 3000; i++) {
+      // Few distinct values, so that there are many ties; extremes first, and low and high in turn,
+      // so that no four in a row start the estimate again.
+      const ms = i < 32 ? (i % 2) * 19 : Math.floor(next() * 10) + (i % 2) * 10
+      all.push(ms)
+      time.observe(ms)
+      const window = all.slice(-32).sort((a, b) => a - b)
+      expect(time.p90).toBe(window[Math.ceil(window.length * 0.9) - 1])
+    }
+  })
+})
