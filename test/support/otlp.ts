@@ -140,16 +140,17 @@ export const collector: Effect.Effect<Collector, never, Scope.Scope> = Effect.ge
   let status = 200
   const handle = async (request: Request): Promise<Response> => {
     const path = new URL(request.url).pathname
+    const answer = status
     const body: Json = await request.json()
     requests.push({ path, headers: request.headers })
-    if (status === 200) {
+    if (answer === 200) {
       if (path.endsWith("/v1/traces")) arrived.spans.push(...spans(body))
       else if (path.endsWith("/v1/logs")) arrived.logs.push(...logs(body))
       else if (path.endsWith("/v1/metrics")) arrived.points.push(...points(body))
       else return new Response(null, { status: 404 })
     }
     for (const look of waiting) look()
-    return Response.json({}, { status })
+    return Response.json({}, { status: answer })
   }
   const server = yield* Effect.acquireRelease(
     Effect.sync(() => Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handle)),
