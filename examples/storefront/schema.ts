@@ -8,6 +8,22 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import type { Database } from "@weir/runtime"
 
+/** Ties order lines to their order and product. */
+export const link = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    alter table order_lines
+      add constraint order_lines_order foreign key (order_id) references orders on delete cascade,
+      add constraint order_lines_product foreign key (product_id) references products`
+})
+
+/** Unties them. */
+export const unlink = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    alter table order_lines drop constraint order_lines_order, drop constraint order_lines_product`
+})
+
 const create = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
 
@@ -44,12 +60,14 @@ const create = Effect.gen(function* () {
 
   yield* sql`
     create table order_lines (
-      order_id integer not null references orders on delete cascade,
-      product_id integer not null references products,
+      order_id integer not null,
+      product_id integer not null,
       quantity integer not null check (quantity between 1 and 100),
       price_cents integer not null check (price_cents between 1 and 200000),
       primary key (order_id, product_id)
     )`
+
+  yield* link
 
   yield* sql`
     create table seeds (

@@ -6,6 +6,7 @@
  */
 import { Effect, Option, Schema } from "effect"
 import * as Catalogue from "./Catalogue.ts"
+import { link, unlink } from "./schema.ts"
 import { Database } from "@weir/runtime"
 
 const batch = 4_000
@@ -22,6 +23,8 @@ export const seed = Effect.fn("Storefront.seed")(function* (
       select seed from seeds where name = 'storefront'`
     if (Option.isSome(planted)) return false
 
+    // Checked all at once at the end, the links of a hundred thousand lines take a moment.
+    yield* Effect.orDie(unlink)
     // Word by word the index takes four times as long as from a list.
     yield* db.execute`alter index products_words set (fastupdate = on)`
     yield* Effect.logInfo(`Inventing ${options.products} products …`)
@@ -61,6 +64,7 @@ export const seed = Effect.fn("Storefront.seed")(function* (
       done += some.length
     }
 
+    yield* Effect.orDie(link)
     // Rows that came with their own id do not move the sequences.
     yield* db
       .execute`select setval(pg_get_serial_sequence('products', 'id'), max(id)) from products`
