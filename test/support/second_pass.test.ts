@@ -10,6 +10,7 @@ const files: Record<string, string> = {
   "test/task/Pure.test.ts":
     `import { x } from "../../src/store/database.ts"\nimport { y } from "./y.ts"`,
   "test/task/y.ts": "export const y = 1",
+  "test/store/Embedded.test.ts": `// @embedded-only\nimport * as D from "../support/database.ts"`,
   "test/support/database.test.ts": `import { url } from "./database.ts"`,
 }
 

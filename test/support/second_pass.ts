@@ -4,6 +4,9 @@ import { root } from "./tree.ts"
 const helper = "test/support/database.ts"
 const relativeImport = /^(?:import|export|\})[^"\n]*"(\.{1,2}\/[^"]+\.ts)"/gm
 
+/** A test file with this word in a comment is about the embedded server, and runs only once. */
+const embeddedOnly = "@embedded-only"
+
 /** The files among these that import `test/support/database.ts`, directly or through helpers. */
 export const usersOfTheDatabase = async (
   files: ReadonlyArray<string>,
@@ -15,6 +18,7 @@ export const usersOfTheDatabase = async (
     if (importsOf.has(file) || !file.startsWith("test/")) return
     importsOf.set(file, [])
     const text = await read(file).catch(() => "")
+    if (text.includes(embeddedOnly)) return
     const imports = [...text.matchAll(relativeImport)]
       .map((match) => join(dirname(file), match[1] as string))
     importsOf.set(file, imports)
