@@ -163,7 +163,13 @@ const deadlineExceeded: Problem = {
   detail: "The work was started, ran out of time and has been cancelled.",
 }
 
-const internal: Problem = {
+/**
+ * A defect: says nothing about its insides.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const internal: Problem = {
   slug: "internal",
   status: 500,
   title: "Internal error",

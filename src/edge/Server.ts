@@ -102,22 +102,25 @@ export const layer = (
 ): Layer.Layer<HttpServer.HttpServer | Server, ListenError> =>
   Layer.effectContext(Effect.gen(function* () {
     const live = new Set<Exchange>()
-    let handler: (request: Request) => Response | Promise<Response> = starting
+    let handler: Deno.ServeHandler = starting
     const hostname = options.hostname ?? "127.0.0.1"
     const port = options.port ?? 8080
+    let stopped: Promise<void> | undefined
     const server = yield* Effect.acquireRelease(
       Effect.try({
         try: () =>
           Deno.serve(
             { hostname, port, onListen: () => {}, onError: () => Problem.internalPlatform() },
-            (request) => handler(request),
+            (request, info) => handler(request, info),
           ),
         catch: (error) => new ListenError({ hostname, port, why: why(error) }),
       }),
-      (server) => Effect.promise(() => server.shutdown()),
+      // A drain that ran out of time has left a client that does not read, or work that does not
+      // end; neither may hold up the layers below.
+      (server) =>
+        Effect.timeoutOption(Effect.promise(() => stopped ??= server.shutdown()), "1 second"),
     )
     const address = server.addr as Deno.NetAddr
-    const shutdown = yield* Effect.cached(Effect.promise(() => server.shutdown()))
     const maxBodySize = options.maxBodySize === undefined
       ? ByteSize.mebibytes(1)
       : ByteSize.fromInputUnsafe(options.maxBodySize)
@@ -147,7 +150,7 @@ export const layer = (
       hostname: address.hostname,
       port: address.port,
       inFlight: Effect.sync(() => live.size),
-      drain: shutdown,
+      drain: Effect.promise(() => stopped ??= server.shutdown()),
     }))
   }))
 
@@ -157,7 +160,7 @@ const makeHandler = (
   context: Context.Context<Scope.Scope>,
   middleware: Parameters<HttpServer.HttpServer["Service"]["serve"]>[1] | undefined,
   live: Set<Exchange>,
-): (source: Request) => Response | Promise<Response> => {
+): Deno.ServeHandler => {
   const handled = HttpEffect.toHandled(
     Effect.catchCause(app, Problem.fromCause),
     (request, response) => {
@@ -169,8 +172,9 @@ const makeHandler = (
     },
     middleware as never,
   ) as Effect.Effect<void>
-  return (source) => {
+  return (source, info) => {
     const exchange = new Exchange()
+    exchange.info = info
     attach(source, exchange)
     const fiber = Effect.runForkWith(
       Context.add(context, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(source)),
@@ -179,10 +183,23 @@ const makeHandler = (
     if (exit !== undefined && !exchange.streams) {
       return exchange.early ?? Problem.internalPlatform()
     }
-    exchange.onSuspend?.()
+    exchange.suspended = (record) => {
+      if (record.outcome !== undefined) return
+      record.armDeadline()
+      // What cannot end within its cancel is answered before it has.
+      record.onCancel((reason) => {
+        if (!exchange.answered) {
+          exchange.answer(Problem.renderPlatform(
+            Problem.fromCancel(reason),
+            Problem.randomOf(fiber),
+          ))
+        }
+      })
+    }
+    if (exchange.record !== undefined) exchange.suspended(exchange.record)
     live.add(exchange)
     const onAbort = () => {
-      if (exchange.cancel !== undefined) exchange.cancel(CancelReason.ClientAbort)
+      if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
       else fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
     }
     const signal = source.signal

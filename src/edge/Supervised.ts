@@ -9,6 +9,7 @@ import { Admission } from "../admission/Admission.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Saturation } from "../bounded/Saturation.ts"
 import { TaskTree } from "../task/TaskTree.ts"
+import { Metrics } from "../telemetry/Metrics.ts"
 import { Compiled } from "./compiled.ts"
 import { type Errors, errors } from "./errors.ts"
 import * as Policy from "./Policy.ts"
@@ -74,6 +75,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
       )
       const env = { admission, tree: fiber.getRef(TaskTree).unsafe }
       const registry = fiber.getRef(Saturation)
+      const metrics = fiber.getRef(Metrics)
       return Effect.succeed(Supervised.of((handler, { endpoint, group }) => {
         const name = `${group.identifier}.${endpoint.identifier}`
         const policy = Policy.resolve(
@@ -84,7 +86,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
           Context.get(endpoint.annotations, Policy.Policy),
         )
         const uses = policy.uses.map((thing) => resolveUse(registry, name, thing))
-        const compiled = new Compiled(name, policy, uses, noMetrics)
+        const compiled = new Compiled(name, policy, uses, metrics.endpoint(name, endpoint.method))
         return supervise(compiled, env, handler as never) as never
       }))
     }),
@@ -99,12 +101,4 @@ const resolveUse = (registry: Saturation, endpoint: string, name: string): Bound
       known === "" ? "none" : known
     }. Provide its layer to the service, or correct the name.`,
   )
-}
-
-const noMetrics = {
-  started: () => {},
-  completed: () => {},
-  failed: () => {},
-  refused: () => {},
-  cancelled: () => {},
 }

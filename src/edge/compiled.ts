@@ -1,16 +1,7 @@
 import type { Bounded } from "../bounded/Bounded.ts"
-import type { Reason } from "../bounded/Refused.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
+import type { Endpoint } from "../telemetry/Metrics.ts"
 import type { Resolved } from "./Policy.ts"
-
-/** What is counted per endpoint; all calls are synchronous and cheap. */
-export interface EndpointMetrics {
-  readonly started: () => void
-  readonly completed: (durationMs: number, status: number) => void
-  readonly failed: (durationMs: number) => void
-  readonly refused: (reason: Reason) => void
-  readonly cancelled: (reason: string, durationMs: number) => void
-}
 
 /** One endpoint, compiled once at the start. */
 export class Compiled {
@@ -19,14 +10,14 @@ export class Compiled {
   readonly uses: ReadonlyArray<Bounded>
   /** Work of the handler, waiting excluded. */
   readonly service: ServiceTime.ServiceTime
-  readonly metrics: EndpointMetrics
+  readonly metrics: Endpoint
   inFlight = 0
 
   constructor(
     name: string,
     policy: Resolved,
     uses: ReadonlyArray<Bounded>,
-    metrics: EndpointMetrics,
+    metrics: Endpoint,
   ) {
     this.name = name
     this.policy = policy

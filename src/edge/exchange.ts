@@ -1,5 +1,6 @@
+import type { Context } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import type { CancelReason } from "../task/CancelReason.ts"
+import type { TaskRecord } from "../task/record.ts"
 
 /**
  * One request and its answer, at the boundary between the platform and Effect. The handler answers
@@ -9,14 +10,17 @@ export class Exchange {
   /** The answer, when it was there before the platform asked to wait for it. */
   early: Response | undefined = undefined
   answered = false
-  /** Set by supervision: what to do once the handler has suspended. */
-  onSuspend: (() => void) | undefined = undefined
-  /** Set by supervision: cancels the request's task. */
-  cancel: ((reason: CancelReason) => void) | undefined = undefined
+  /** What the platform knows about the connection; set by the server. */
+  info: Deno.ServeHandlerInfo | undefined = undefined
   /** Set when the body outlives the handler. */
   streams = false
   /** Set by the server: the request is over, body included. */
   onEnd: (() => void) | undefined = undefined
+  /** Set by supervision: the task, and the context in which its body must run. */
+  record: TaskRecord | undefined = undefined
+  context: Context.Context<never> | undefined = undefined
+  /** Set by the server once the request has suspended: arms what only a suspended task needs. */
+  suspended: ((record: TaskRecord) => void) | undefined = undefined
   private resolve: ((response: Response) => void) | undefined = undefined
 
   answer(response: Response): void {

@@ -1,9 +1,7 @@
-import { Context, Deferred, Effect, Stream } from "effect"
+import { type Context, Deferred, Effect, Stream } from "effect"
 import { Cookies, HttpBody, HttpEffect, HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
-import type { TaskRecord } from "../task/record.ts"
-import { CurrentScope } from "../task/scope.ts"
 import type { Exchange } from "./exchange.ts"
 
 /**
@@ -47,7 +45,6 @@ const supervisedStream = (
   const transferred = HttpEffect.scopeTransferToStream(response)
   const body = transferred.body
   if (body._tag !== "Stream") return transferred
-  const record = Context.get(context, CurrentScope).task as TaskRecord | undefined
   const stopped = Deferred.makeUnsafe<never, Error>()
   const stop = (reason: CancelReason.CancelReason) => {
     Deferred.doneUnsafe(
@@ -55,18 +52,18 @@ const supervisedStream = (
       Effect.fail(new Error(`Response body cancelled: ${CancelReason.format(reason)}`)),
     )
   }
-  if (record !== undefined) record.onCancel(stop)
+  exchange.record?.onCancel(stop)
   const source = Stream.toReadableStreamWith(
     Stream.ensuring(
       Stream.interruptWhen(body.stream, Deferred.await(stopped)),
       Effect.sync(() => exchange.end()),
     ),
-    context,
+    exchange.context ?? context,
   )
   const reader = source.getReader()
   // The reason is written before the stream is interrupted, so that its finalizers can read it.
   const leave = () => {
-    if (exchange.cancel !== undefined) exchange.cancel(CancelReason.ClientAbort)
+    if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
     else stop(CancelReason.ClientAbort)
   }
   const readable = new ReadableStream<Uint8Array>({

@@ -39,8 +39,10 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
       deadline,
       service: endpoint.expectedMs(),
     })
+    endpoint.metrics.started()
     if (isRefusal(tickets)) {
       endpoint.metrics.refused(tickets.reason)
+      endpoint.metrics.ended()
       return Effect.succeed(Problem.render(Problem.fromRefusal(tickets), Problem.randomOf(fiber)))
     }
     const record = new TaskRecord(
@@ -55,7 +57,6 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
     record.scope = new CancelScope(root, deadline, record, tickets, undefined)
     record.fiber = fiber
     endpoint.inFlight++
-    endpoint.metrics.started()
     env.tree.add(record)
 
     let outcome: Outcome = "failed"
@@ -78,29 +79,23 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
           endpoint.metrics.cancelled(reason?._tag ?? "Interrupted", elapsed)
           break
         case "failed":
-          endpoint.metrics.failed(elapsed)
+          endpoint.metrics.failed(elapsed, status)
           break
       }
+      endpoint.metrics.ended()
       record.end(outcome)
     }
 
     const exchange = exchangeOf(request)
     if (exchange !== undefined) {
-      exchange.cancel = (reason) => record.cancel(reason)
-      exchange.onSuspend = () => {
-        record.armDeadline()
-        record.onCancel((reason) => {
-          if (exchange.answered) return
-          exchange.answer(Problem.renderPlatform(
-            Problem.fromCancel(reason),
-            Problem.randomOf(fiber),
-          ))
-        })
-      }
+      exchange.record = record
+      exchange.suspended?.(record)
     }
 
     // The enclosing request restores the fiber's context.
-    fiber.setContext(Context.add(fiber.context, CurrentScope, record.scope))
+    const context = Context.add(fiber.context, CurrentScope, record.scope)
+    fiber.setContext(context)
+    if (exchange !== undefined) exchange.context = context
     return Effect.flatMap(
       // First in, so last out: the task ends after everything that the handler acquired.
       Scope.addFinalizer(

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Clock, Effect, Layer, type Scope } from "effect"
+import { Config, Console, Context, Duration, Effect, Layer } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import * as Admission from "../admission/Admission.ts"
@@ -14,6 +14,8 @@ import { recording, RouteTable } from "../edge/routes.ts"
 import * as Server from "../edge/Server.ts"
 import * as Supervised from "../edge/Supervised.ts"
 import * as TaskTree from "../task/TaskTree.ts"
+import { drain } from "./drain.ts"
+import { runMain } from "./main.ts"
 
 /**
  * Options of {@link layer} and {@link run}.
@@ -32,6 +34,23 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
   readonly policy?: Policy.Policy
   /** Bounds on the whole service. */
   readonly admission?: Admission.Options
+  /** How it stops. */
+  readonly drain?: DrainOptions
+}
+
+/**
+ * How a service stops; the budgets add up to the longest time that it can take.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DrainOptions {
+  /** Between readiness off and the end of accepting, for load balancers to notice. Default 0. */
+  readonly readinessDelay?: Duration.Input
+  /** For requests in flight to finish by themselves. Default 20 seconds. */
+  readonly grace?: Duration.Input
+  /** For the cleanup of those that had to be cancelled. Default 5 seconds. */
+  readonly cleanup?: Duration.Input
 }
 
 /**
@@ -55,13 +74,32 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(api, { path: "/docs" }),
   ).pipe(Layer.provide(options.handlers), Layer.provide(HttpServer.layerServices))
+  const budget = {
+    readinessDelayMs: millis(options.drain?.readinessDelay, "0 millis"),
+    graceMs: millis(options.drain?.grace, "20 seconds"),
+    cleanupMs: millis(options.drain?.cleanup, "5 seconds"),
+  }
   const app = Layer.effectDiscard(Effect.gen(function* () {
     const router = yield* HttpRouter.HttpRouter
     const http = yield* HttpServer.HttpServer
+    const parts = {
+      server: yield* Server.Server,
+      admission: yield* Admission.Admission,
+      tree: yield* TaskTree.TaskTree,
+      notReady: () => {},
+    }
     yield* Effect.provideService(
       http.serve(router.asHttpEffect()),
       Problem.AllowedMethods,
       table.allowed,
+    )
+    // Added last, so it runs first, while everything below is still there.
+    yield* Effect.addFinalizer(() =>
+      Effect.flatMap(drain(parts, budget), (report) =>
+        Effect.logInfo(
+          `Drained: ${report.inFlight} in flight, ${report.cancelled} cancelled, ` +
+            `${report.abandoned} abandoned`,
+        ))
     )
   }))
   return app.pipe(
@@ -76,3 +114,46 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     )),
   ) as Layer.Layer<Server.Server, E | ER | Server.ListenError>
 }
+
+/**
+ * Runs the service as the process: the last line of a program.
+ *
+ * **Details** – listens on `HOST` (127.0.0.1) and `PORT` (8080) unless the options say otherwise,
+ * until SIGINT or SIGTERM; then drains and exits with 0. A second signal exits at once with 130 or
+ * 143. A start that fails prints one sentence and exits with 1.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
+  api: HttpApi.HttpApi<Id, Groups>,
+  options: Options<Id, Groups, R, E, ER>,
+): void =>
+  runMain(
+    Layer.unwrap(Effect.map(address, ({ hostname, port }) =>
+      layer(api, { ...options, server: { hostname, port, ...options.server } }))),
+    (services) => {
+      const server = Context.get(services, Server.Server)
+      const url = `http://${server.hostname}:${server.port}`
+      return Console.error(
+        `${api.identifier} listens on ${url}\n` +
+          `  try   ${url}/docs and ${url}/health/ready\n` +
+          "  stop  Ctrl+C (finishes the requests in flight)",
+      )
+    },
+    (services) =>
+      Effect.flatMap(Context.get(services, Server.Server).inFlight, (inFlight) =>
+        Console.error(
+          `Draining ${inFlight} ${inFlight === 1 ? "request" : "requests"} (up to ${
+            Duration.format(Duration.millis(millis(options.drain?.grace, "20 seconds")))
+          }). Press Ctrl+C again to stop now.`,
+        )),
+  )
+
+const address = Config.all({
+  hostname: Config.withDefault(Config.String("HOST"), "127.0.0.1"),
+  port: Config.withDefault(Config.Port("PORT"), 8080),
+})
+
+const millis = (input: Duration.Input | undefined, otherwise: Duration.Input): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(input ?? otherwise))

@@ -1,0 +1,90 @@
+import { Cause, Duration, Effect, Exit } from "effect"
+import type { Admission } from "../admission/Admission.ts"
+import type { Server } from "../edge/Server.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import type { TaskTree } from "../task/TaskTree.ts"
+
+/** What a drain acts on. */
+export interface Parts {
+  readonly server: Server
+  readonly admission: Admission
+  readonly tree: TaskTree
+  /** Turns readiness off. */
+  readonly notReady: () => void
+}
+
+/** How long each step may take, in milliseconds. */
+export interface Budget {
+  readonly readinessDelayMs: number
+  readonly graceMs: number
+  readonly cleanupMs: number
+}
+
+/** What became of the work that was there when the drain began. */
+export interface DrainReport {
+  readonly inFlight: number
+  readonly cancelled: number
+  readonly abandoned: number
+}
+
+/**
+ * Readiness off → accept no more → what was admitted finishes → the rest is cancelled with
+ * `Shutdown` → its cleanup is awaited. Never longer than the three budgets together.
+ *
+ * Admitted work that still queues is not refused: it holds tickets, which promised it a place before
+ * its deadline. What cannot finish within the grace is cancelled at its end.
+ */
+export const drain = (parts: Parts, budget: Budget): Effect.Effect<DrainReport> =>
+  Effect.gen(function* () {
+    parts.notReady()
+    // Balancers need time to see it; until then requests are still welcome.
+    if (budget.readinessDelayMs > 0) yield* Effect.sleep(budget.readinessDelayMs)
+    parts.admission.close()
+    const inFlight = yield* parts.tree.size
+    const quiet = Effect.all([parts.server.drain, parts.tree.awaitEmpty], {
+      concurrency: "unbounded",
+      discard: true,
+    })
+    if (yield* endsWithin(quiet, budget.graceMs)) return { inFlight, cancelled: 0, abandoned: 0 }
+    const stragglers = yield* parts.tree.dump
+    yield* Effect.logWarning(
+      `The drain's ${Duration.format(Duration.millis(budget.graceMs))} are over; cancelling ` +
+        `${stragglers.length} ${stragglers.length === 1 ? "task" : "tasks"}: ` +
+        names(stragglers.map((task) => task.name)),
+    )
+    const cancelled = yield* parts.tree.cancelAll(CancelReason.Shutdown)
+    yield* endsWithin(quiet, budget.cleanupMs)
+    const left = yield* parts.tree.dump
+    if (left.length > 0) {
+      yield* Effect.logWarning(
+        `${left.length} did not clean up in time: ${names(left.map((task) => task.name))}`,
+      )
+    }
+    return { inFlight, cancelled, abandoned: left.length }
+  })
+
+/** Whether it ended in time. Does not wait for its interruption: a shutdown may not hang. */
+export const endsWithin = (effect: Effect.Effect<void>, ms: number): Effect.Effect<boolean> =>
+  Effect.withFiber((fiber) => {
+    const work = Effect.runForkWith(fiber.context)(effect)
+    const ended = Effect.callback<boolean>((resume) => {
+      work.addObserver((exit) =>
+        resume(
+          Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)
+            ? Effect.succeed(true)
+            : Effect.as(Effect.logWarning("A step of the shutdown failed", exit.cause), true),
+        )
+      )
+    })
+    return Effect.ensuring(
+      Effect.raceFirst(ended, Effect.as(Effect.sleep(ms), false)),
+      Effect.sync(() => work.interruptUnsafe()),
+    )
+  })
+
+const names = (all: ReadonlyArray<string>): string => {
+  const counts = new Map<string, number>()
+  for (const name of all) counts.set(name, (counts.get(name) ?? 0) + 1)
+  return Array.from(counts, ([name, n]) => n === 1 ? name : `${name} × ${n}`).slice(0, 10)
+    .join(", ")
+}
