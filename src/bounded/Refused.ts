@@ -68,7 +68,20 @@ export interface Refusal {
   readonly retryAfterMs: number
 }
 
-const Fields = {
+interface FieldTypes {
+  readonly reason: Schema.Literals<
+    readonly ["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]
+  >
+  readonly kind: Schema.String
+  readonly resource: Schema.String
+  readonly inUse: Schema.Number
+  readonly capacity: Schema.Number
+  readonly waiting: Schema.Number
+  readonly predictedWaitMs: Schema.Number
+  readonly retryAfterMs: Schema.Number
+}
+
+const Fields: FieldTypes = {
   reason: Schema.Literals(["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]),
   kind: Schema.String,
   resource: Schema.String,
@@ -77,11 +90,11 @@ const Fields = {
   waiting: Schema.Number,
   predictedWaitMs: Schema.Number,
   retryAfterMs: Schema.Number,
-} as const
+}
 
 const RefusedBase: Schema.Class<
   Refused,
-  Schema.TaggedStruct<"Refused", typeof Fields>,
+  Schema.TaggedStruct<"Refused", FieldTypes>,
   Cause.YieldableError
 > = Schema.TaggedError<Refused>()("Refused", Fields)
 
