@@ -27,6 +27,10 @@ export type { DatabaseStartError, Migrations }
 /**
  * A query written as a template: values become parameters, never text.
  *
+ * **Gotchas** – rows hold what PostgreSQL's types mean: `int8` (so `count(*)` too) is a `bigint`,
+ * `numeric` a string, `timestamptz` a Date. Cast in the query (`count(*)::int`), or let the schema
+ * decode them.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -182,7 +186,7 @@ export const make: (
     )
     const gate = yield* Bulkhead.make({
       name: options.name ?? "database",
-      kind: "database",
+      kind: "pool",
       capacity: maxConnections,
       queueCapacity: options.queueCapacity,
       expected: options.expected,

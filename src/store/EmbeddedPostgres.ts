@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Clock, Context, Effect, Layer, Redacted, Scope } from "effect"
+import { Clock, Context, Effect, Layer, Redacted, Schedule, Scope } from "effect"
 import type { DatabaseStartError } from "./DatabaseStartError.ts"
 import type { Site } from "./server.ts"
 import { find, start, username } from "./server.ts"
@@ -134,14 +134,26 @@ const first = (
     Sites.create(site),
   )
 
-/** A free port may be taken between the look and the start: then another one is tried, twice. */
+/**
+ * A free port may be taken between the look and the start: then another one is tried, twice. The
+ * processes of a server whose first process was killed need a moment to notice.
+ */
 const launch = (
   site: Site,
   { port, settings = {} }: Options,
 ): Effect.Effect<number, DatabaseStartError> =>
-  port !== undefined ? Effect.as(start(site, port, settings), port) : Effect.sync(freePort).pipe(
-    Effect.flatMap((free) => Effect.as(start(site, free, settings), free)),
-    Effect.retry({ times: 2, while: (error) => error.reason === "PortInUse" }),
+  Effect.suspend(() => {
+    const chosen = port ?? freePort()
+    return Effect.as(start(site, chosen, settings), chosen)
+  }).pipe(
+    Effect.retry({
+      times: 2,
+      while: (error) => error.reason === "PortInUse" && port === undefined,
+    }),
+    Effect.retry({
+      while: (error) => error.reason === "DirectoryInUse",
+      schedule: Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(25)]),
+    }),
   )
 
 const freePort = (): number => {

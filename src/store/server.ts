@@ -5,12 +5,13 @@ import { Effect, Schedule } from "effect"
 import { join } from "node:path"
 import type { Binaries } from "./binaries.ts"
 import type { Account } from "./command.ts"
-import { reasonOf, run } from "./command.ts"
+import { run } from "./command.ts"
 import type { DatabaseStartError } from "./DatabaseStartError.ts"
 import * as StartError from "./DatabaseStartError.ts"
 import { notWritable } from "./locks.ts"
 import type { Postmaster } from "./postmaster.ts"
 import { parse } from "./postmaster.ts"
+import { explain, instead } from "./sentences.ts"
 
 /** One database directory and what is needed to run it. */
 export interface Site {
@@ -25,8 +26,6 @@ const logOf = (site: Site): string => join(site.directory, "server.log")
 
 /** The superuser that `initdb` creates. */
 export const username = "weir"
-
-const instead = "or set DATABASE_URL to a PostgreSQL server of your own"
 
 /** Creates the database files. They get their final name last, so a half-made one is never used. */
 export const initialise = Effect.fnUntraced(function* (
@@ -92,10 +91,11 @@ export const start = Effect.fnUntraced(function* (
     log_checkpoints: "off",
     ...settings,
   }).map(([name, value]) => quote(`--${name}=${value}`)).join(" ")
-  const output = yield* run(site.binaries.pgCtl, [
+  // An interrupt would leave a server behind that nobody can find yet; this takes 0.1 s.
+  const output = yield* Effect.uninterruptible(run(site.binaries.pgCtl, [
     ...["start", "--wait", "--silent", "--timeout=120"],
     ...[`--pgdata=${dataOf(site)}`, `--log=${log}`, `--options=${options}`],
-  ], site.account)
+  ], site.account))
   if (output.code === 0) return
   const written = yield* Effect.promise(() => Deno.readTextFile(log).catch(() => ""))
   return yield* explain(
@@ -169,10 +169,21 @@ export const find = Effect.fnUntraced(function* (
       `Stop that process, name another directory in WEIR_DATA_DIR, ${instead}`,
     )
   }
-  // The number was given to another program after a crash. PostgreSQL itself would refuse to start.
-  yield* Effect.promise(() => Deno.remove(join(dataOf(site), "postmaster.pid")).catch(() => {}))
+  yield* disown(site)
   return undefined
 })
+
+/**
+ * After a crash the number was given to another program, and PostgreSQL would refuse to start. A
+ * number that no process can have is put in its place; the rest of the file stays, because with it
+ * PostgreSQL makes sure that no process of the old server is left.
+ */
+const disown = (site: Site): Effect.Effect<void> =>
+  Effect.promise(async () => {
+    const file = join(dataOf(site), "postmaster.pid")
+    const text = await Deno.readTextFile(file).catch(() => undefined)
+    if (text !== undefined) await Deno.writeTextFile(file, text.replace(/^\d+/, "2147483647"))
+  })
 
 /** Logs in and asks the server for its directory: proof that also covers the password. */
 const isOurs = (
@@ -217,60 +228,3 @@ const shorten = async (log: string): Promise<number> => {
 
 /** For the shell that `pg_ctl` starts the server with. */
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`
-
-/** Turns what PostgreSQL wrote into one sentence. */
-export const explain = (what: string, text: string): DatabaseStartError => {
-  const line = (pattern: RegExp): string | undefined =>
-    text.split("\n").find((candidate) => pattern.test(candidate))
-      ?.replace(/^.*?(FATAL|ERROR|LOG|PANIC|initdb|pg_ctl): +(error: )?/, "").trim()
-  if (/Address already in use/.test(text)) {
-    return StartError.make(
-      "PortInUse",
-      what,
-      "the port is in use by another program",
-      `Stop that program, choose another port, ${instead}`,
-    )
-  }
-  if (/No space left on device|Disk quota exceeded/.test(text)) {
-    return StartError.make(
-      "DiskFull",
-      what,
-      "the disk is full",
-      `Free about 100 MB, name another directory in WEIR_DATA_DIR, ${instead}`,
-    )
-  }
-  if (/Permission denied|Read-only file system/.test(text)) {
-    return StartError.make(
-      "DirectoryNotWritable",
-      what,
-      reasonOf(line(/Permission denied|Read-only/) ?? "permission denied"),
-      `Make the directory writable, name another one in WEIR_DATA_DIR, ${instead}`,
-    )
-  }
-  if (/loading shared libraries|GLIBC|Library not loaded|not found \(required by/.test(text)) {
-    return StartError.make(
-      "BinaryFailed",
-      what,
-      reasonOf(line(/shared libraries|GLIBC|Library not|required by/) ?? "a library is missing"),
-      "Allow the package's install script (`deno approve-scripts`) and run `deno install`, " +
-        instead,
-    )
-  }
-  if (/incompatible|invalid permissions|wrong ownership|not a valid data dir/.test(text)) {
-    const detail = line(/DETAIL/)?.replace(/^.*DETAIL: +/, "")
-    return StartError.make(
-      "DirectoryDamaged",
-      what,
-      reasonOf(detail ?? line(/FATAL/) ?? "its files do not fit this PostgreSQL"),
-      `Name another directory in WEIR_DATA_DIR, ${instead}`,
-    )
-  }
-  return StartError.make(
-    "NotStarted",
-    what,
-    reasonOf(
-      line(/FATAL|PANIC/) ?? line(/error/) ?? (text.trim().split("\n").at(-1) || "no reason given"),
-    ),
-    `Read server.log in that directory, ${instead}`,
-  )
-}

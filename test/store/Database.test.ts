@@ -158,7 +158,7 @@ layer(TestDatabase.layer({ maxConnections: 2, queueCapacity: 18 }), {
             }),
         )
         expect(gate.stats(0)).toMatchObject({
-          kind: "database",
+          kind: "pool",
           inUse: 2,
           waiting: 18,
           capacity: 2,

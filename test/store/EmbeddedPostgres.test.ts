@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Redacted, Scope } from "effect"
+import { Effect, Exit, Fiber, Redacted, Scope } from "effect"
 import { join } from "node:path"
 import { enterable } from "../../src/store/account.ts"
 import { parse } from "../../src/store/postmaster.ts"
@@ -17,7 +17,7 @@ const run = (url: Redacted.Redacted, sql: string) =>
 
 const postmaster = (directory: string) =>
   Effect.promise(async () =>
-    parse(await Deno.readTextFile(join(directory, "data", "postmaster.pid")))
+    parse(await Deno.readTextFile(join(directory, "data", "postmaster.pid")).catch(() => ""))
   )
 
 const replacePid = (directory: string, pid: number) =>
@@ -128,6 +128,39 @@ it.live(
     }).pipe(Effect.scoped),
   minute,
 )
+
+it.live(
+  "starts again after the server itself was killed, with what was committed",
+  () =>
+    Effect.gen(function* () {
+      const directory = yield* site
+      const server = yield* start(directory)
+      yield* run(server.url, "create table kept (n int)")
+      const { pid } = (yield* postmaster(directory))!
+      Deno.kill(pid, "SIGKILL")
+      yield* TestDatabase.eventually(answers(server.url), (there) => !there)
+      const again = yield* start(directory)
+      expect(again.adopted).toBe(false)
+      expect((yield* run(again.url, "select count(*)::int as n from kept")).rows).toEqual([{
+        n: 0,
+      }])
+    }).pipe(Effect.scoped),
+  minute,
+)
+
+it.live("stops the server when its start is interrupted", () =>
+  Effect.gen(function* () {
+    const directory = yield* site
+    const fiber = yield* Effect.forkChild(Effect.scoped(start(directory)), {
+      startImmediately: true,
+    })
+    const log = Effect.promise(() =>
+      Deno.readTextFile(join(directory, "server.log")).catch(() => "")
+    )
+    yield* TestDatabase.eventually(log, (text) => text.includes("starting PostgreSQL"))
+    yield* Fiber.interrupt(fiber)
+    expect(yield* postmaster(directory)).toBeUndefined()
+  }).pipe(Effect.scoped), minute)
 
 describe("postmaster.pid", () => {
   it.live("of a process that is gone is no obstacle", () =>

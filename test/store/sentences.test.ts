@@ -3,7 +3,7 @@ import { Redacted } from "effect"
 import { ConnectionError, SqlError, UnknownError } from "effect/sql/SqlError"
 import { checkVersion, describe as address } from "../../src/store/connect.ts"
 import { parse } from "../../src/store/postmaster.ts"
-import { explain } from "../../src/store/server.ts"
+import { explain } from "../../src/store/sentences.ts"
 import { classify } from "../../src/store/sqlstate.ts"
 
 const said = (text: string) => explain("Cannot start it", text)
@@ -11,6 +11,8 @@ const said = (text: string) => explain("Cannot start it", text)
 describe("what PostgreSQL wrote becomes one sentence", () => {
   it.each([
     ["PortInUse", 'LOG:  could not bind IPv4 address "127.0.0.1": Address already in use'],
+    ["DirectoryInUse", "FATAL:  pre-existing shared memory block (key 1) is still in use"],
+    ["DirectoryInUse", 'FATAL:  lock file "postmaster.pid" already exists'],
     ["DiskFull", "initdb: error: could not write: No space left on device"],
     ["DirectoryNotWritable", 'initdb: error: could not create directory "/x": Permission denied'],
     [
