@@ -68,7 +68,7 @@ export interface Refusal {
   readonly retryAfterMs: number
 }
 
-interface FieldTypes {
+type FieldTypes = {
   readonly reason: Schema.Literals<
     readonly ["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]
   >
