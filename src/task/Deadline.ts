@@ -3,10 +3,22 @@
  *
  * @module
  */
-import { Cause, Clock, Duration, Effect, type Exit, Option, Schema } from "effect"
+import {
+  Cause,
+  Clock,
+  Context,
+  Duration,
+  Effect,
+  type Exit,
+  type Fiber,
+  Option,
+  Schema,
+} from "effect"
 import * as CancelReason from "./CancelReason.ts"
-import { type CancelScope, CurrentScope } from "./scope.ts"
+import { interrupt } from "./commit.ts"
+import { type CancelScope, CurrentScope, frameOf } from "./scope.ts"
 import { timersOf } from "./timers.ts"
+import { fork, inTurn, shallow } from "./turn.ts"
 
 const Fields = { deadline: Schema.Number, name: Schema.String } as const
 
@@ -34,6 +46,9 @@ export class DeadlineExceeded extends DeadlineExceededBase {
 
 /**
  * The deadline in force, in absolute milliseconds of Effect's Clock.
+ *
+ * **Details** – in the cleanup of cancelled work it is the end of the cleanup budget: a release that
+ * needs a connection is not refused because the work was late.
  *
  * **Fails with** – nothing; `None` when there is no deadline.
  *
@@ -69,12 +84,15 @@ export const remaining: Effect.Effect<Duration.Duration> = Effect.withFiber((fib
  *
  * **Details** – a region longer than what is left above costs no timer and no fiber: the earlier
  * deadline decides. Otherwise the effect runs in a fiber of its own in a child cancel scope, whose
- * reason becomes `DeadlineExceeded`. The timer is armed only when the effect suspends.
+ * reason becomes `DeadlineExceeded`. The timer is armed only when the effect suspends. A region of
+ * no time fails without running its effect.
  *
- * **Fails with** – {@link DeadlineExceeded} when the time is up, after the cleanup of the effect.
- * An effect that finishes in spite of the interrupt (an uninterruptible commit) keeps its result.
+ * **Fails with** – {@link DeadlineExceeded} when the time is up, after the cleanup of the effect,
+ * whose defects stand beside it in the cause. An effect that ends with a `Task.commit` which has
+ * begun keeps its result.
  *
- * **Interruption** – interrupts the effect and waits for its cleanup.
+ * **Interruption** – interrupts the effect and waits for its cleanup, which counts into the cleanup
+ * budget of the task around it. In an uninterruptible region the deadline still holds.
  *
  * @example Half a second for the whole of it
  * ```ts
@@ -99,37 +117,55 @@ export const within = (duration: Duration.Input, name = "Deadline.within"): <A, 
   return <A, E, R>(self: Effect.Effect<A, E, R>) =>
     Effect.withFiber<A, E | DeadlineExceeded, R>((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
-      const outer = fiber.getRef(CurrentScope)
-      const deadline = clock.currentTimeMillisUnsafe() + millis
+      const outer = frameOf(fiber)
+      const now = clock.currentTimeMillisUnsafe()
+      const deadline = now + millis
       if (deadline >= outer.deadline) return self
+      if (millis <= 0) return Effect.fail(new DeadlineExceeded({ deadline, name }))
       const scope = outer.withDeadline(deadline)
       return Effect.callback<A, E | DeadlineExceeded, R>((resume) => {
-        const child = Effect.runForkWith(fiber.context)(
-          Effect.provideService(self, CurrentScope, scope) as Effect.Effect<A, E>,
+        const child = fork(
+          Context.add(fiber.context, CurrentScope, scope),
+          shallow(self) as Effect.Effect<A, E>,
         )
         const finish = (exit: Exit.Exit<A, E>) => resume(outcome(exit, scope, deadline, name))
         const done = child.pollUnsafe()
         if (done !== undefined) return finish(done)
         const timers = timersOf(clock)
-        const reason = CancelReason.DeadlineExceeded(deadline)
         const timer = timers.schedule(deadline, () => {
+          const reason = CancelReason.DeadlineExceeded(deadline)
           scope.cancel(reason)
-          child.interruptUnsafe(fiber.id, CancelReason.annotations(reason))
+          interrupt(child, fiber.id, CancelReason.annotations(reason))
         })
         child.addObserver((exit) => {
           timers.cancel(timer)
-          finish(exit)
+          inTurn(() => finish(exit))
         })
         return Effect.suspend(() => {
           timers.cancel(timer)
-          child.interruptUnsafe(fiber.id)
-          return Effect.callback<void>((resume) => {
-            child.addObserver(() => resume(Effect.void))
-          })
+          return interrupted(child, fiber.id, outer.effectiveReason())
         })
       })
     })
 }
+
+/** Interrupts and waits for the end; what the cleanup dies of stays in the cause of the waiter. */
+const interrupted = <A, E>(
+  child: Fiber.Fiber<A, E>,
+  by: number,
+  reason: CancelReason.CancelReason | undefined,
+): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    interrupt(child, by, reason === undefined ? undefined : CancelReason.annotations(reason))
+    child.addObserver((exit) => {
+      const dies = exit._tag === "Failure"
+        ? exit.cause.reasons.filter((reason) => reason._tag === "Die")
+        : []
+      inTurn(() =>
+        resume(dies.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons(dies)))
+      )
+    })
+  })
 
 /** Turns "interrupted because the time was up" into the typed failure; defects of cleanup stay. */
 const outcome = <A, E>(
@@ -145,7 +181,7 @@ const outcome = <A, E>(
   return Effect.failCause(
     Cause.fromReasons<E | DeadlineExceeded>([
       Cause.makeFailReason(new DeadlineExceeded({ deadline, name })),
-      ...exit.cause.reasons.filter((reason) => reason._tag === "Die"),
+      ...exit.cause.reasons.filter((reason) => reason._tag !== "Interrupt"),
     ]),
   )
 }

@@ -8,8 +8,11 @@
  */
 import { Clock, Context, Effect, Option, Queue, Stream } from "effect"
 import type { CancelReason } from "./CancelReason.ts"
-import type { Outcome, Progress, TaskRecord } from "./record.ts"
-import { Tree, type TreeEvent } from "./tree.ts"
+import type { EventHead, Happening, Outcome, Progress } from "./events.ts"
+import type { TaskRecord } from "./record.ts"
+import { Tree } from "./tree.ts"
+
+export type { EventHead, Happening, Outcome, Progress } from "./events.ts"
 
 /**
  * What a live task is doing. A task that has ended is not listed.
@@ -63,7 +66,7 @@ export interface TaskInfo {
  * @category models
  * @since 0.1.0
  */
-export type TaskEvent = TreeEvent
+export type TaskEvent = Happening & EventHead
 
 /**
  * The service: every method is bounded and never waits unless it says so.

@@ -76,7 +76,10 @@ export interface Task<out A, out E> {
   readonly name: string
   /** What it is doing now. */
   readonly info: Effect.Effect<TaskInfo>
-  /** Waits for its end and returns how it ended. */
+  /**
+   * Waits for its end and returns how it ended. After an abandoned cleanup it does not wait: it fails
+   * with {@link CleanupAbandoned} until the task really ends.
+   */
   readonly await: Effect.Effect<Exit.Exit<A, E | Failure>>
   /** Waits for its end and returns its value, or fails with its error. */
   readonly join: Effect.Effect<A, E | Failure>
@@ -96,9 +99,9 @@ export interface Task<out A, out E> {
  * @since 0.1.0
  */
 export interface Options {
-  /** What it is, for dumps and metrics. Default `task`. */
+  /** What it is, for dumps and metrics; one of a few words, not a value. Default `task`. */
   readonly kind?: string
-  /** Time it may take, counted from now. Default: what is left above it. */
+  /** Time it may take, counted from now. Default, and never more than: what is left above it. */
   readonly deadline?: Duration.Input
   /** Time its cleanup may take once it is cancelled. Default 5 seconds. */
   readonly cleanup?: Duration.Input
@@ -123,7 +126,12 @@ export const outcome = <A, E>(started: Started<A, E>): Exit.Exit<A, E | Failure>
 /** The public handle of a started task. */
 export const handle = <A, E>(started: Started<A, E>): Task<A, E> => {
   const { record } = started
-  const awaited = Effect.map(settled(record), () => outcome(started))
+  const awaited = Effect.suspend(() => {
+    record.watched = true
+    return record.ended || record.abandoned
+      ? Effect.succeed(outcome(started))
+      : Effect.map(settled(record), () => outcome(started))
+  })
   return {
     get id() {
       return record.id
@@ -136,11 +144,9 @@ export const handle = <A, E>(started: Started<A, E>): Task<A, E> => {
       Effect.suspend(() => {
         record.cancel(reason)
         return Effect.flatMap(settled(record), () =>
-          record.abandoned && record.outcome === undefined
-            ? Effect.fail(
-              new CleanupAbandoned({ task: record.name, afterMs: record.cleanupMs }),
-            )
-            : Effect.void)
+          record.ended ? Effect.void : Effect.fail(
+            new CleanupAbandoned({ task: record.name, afterMs: record.cleanupMs }),
+          ))
       }),
   }
 }

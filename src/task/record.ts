@@ -1,20 +1,14 @@
-import type { Clock, Fiber } from "effect"
+import type { Clock, Fiber, Scope } from "effect"
 import { Effect } from "effect"
 import * as CancelReason from "./CancelReason.ts"
+import { interrupt } from "./commit.ts"
+import type { Ledger, Outcome, Progress } from "./events.ts"
 import type { CancelScope, TaskAccount } from "./scope.ts"
 import type { Timer } from "./timers.ts"
 import { timersOf } from "./timers.ts"
-import type { Tree } from "./tree.ts"
+import { fork, inTurn } from "./turn.ts"
 
-/** How a task ended. */
-export type Outcome = "completed" | "failed" | "cancelled" | "refused"
-
-/** What a task says about how far it is. */
-export interface Progress {
-  readonly done: number
-  readonly total: number | undefined
-  readonly note: string | undefined
-}
+export type { Outcome, Progress }
 
 /**
  * One live task. All methods are synchronous; `tree` lists it from `begin` until its fiber has
@@ -27,16 +21,22 @@ export class TaskRecord implements TaskAccount {
   readonly startedAt: number
   readonly cleanupMs: number
   readonly clock: Clock.Clock
-  readonly tree: Tree
+  readonly tree: Ledger<TaskRecord>
   /** Set by the maker, right after construction. */
   scope!: CancelScope
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** The scope of the task's own resources, if it has one. */
+  resources: Scope.Scope | undefined = undefined
   waitedMs = 0
   progress: Progress | undefined = undefined
   /** Absolute milliseconds of the first cancel; -1 while there was none. */
   cancelledAt = -1
   abandoned = false
+  /** Whether somebody waits, or has waited, for its exit. */
+  watched = false
   outcome: Outcome | undefined = undefined
+  /** Tasks that it started into a scope which may close later than it ends. */
+  children: Set<TaskRecord> | undefined = undefined
   private waiting: string | undefined = undefined
   private identity: string | undefined = undefined
   private settled: Array<() => void> | undefined = undefined
@@ -45,7 +45,7 @@ export class TaskRecord implements TaskAccount {
   private cleanupTimer: Timer | undefined = undefined
 
   constructor(
-    tree: Tree,
+    tree: Ledger<TaskRecord>,
     clock: Clock.Clock,
     name: string,
     kind: string,
@@ -97,18 +97,26 @@ export class TaskRecord implements TaskAccount {
     return this.waiting === undefined ? "running" : "waiting"
   }
 
-  /** Arms the deadline; called only once the task has suspended. */
-  armDeadline(): void {
+  get ended(): boolean {
+    return this.outcome !== undefined
+  }
+
+  /**
+   * Arms the deadline; called only once the task has suspended. A deadline that somebody else
+   * enforces, as a rule the parent, needs no timer.
+   */
+  armDeadline(enforced: number | undefined = this.scope.parent?.deadline): void {
     const deadline = this.scope.deadline
-    // An inherited deadline is the parent's to enforce.
-    if (deadline === Infinity || deadline === this.scope.parent?.deadline) return
+    if (deadline === Infinity || deadline === enforced || this.cancelledAt >= 0) return
     this.deadlineTimer = timersOf(this.clock).schedule(deadline, () => {
-      this.deadlineTimer = undefined
       this.cancel(CancelReason.DeadlineExceeded(deadline))
     })
   }
 
-  /** Writes the reason, interrupts, and starts the clock of the cleanup. False when too late. */
+  /**
+   * Writes the reason, interrupts, and starts the clock of the cleanup. The first reason stays; a
+   * second call interrupts again, for code that swallowed the first one. False when too late.
+   */
   cancel(reason: CancelReason.CancelReason): boolean {
     if (this.outcome !== undefined) return false
     this.scope.cancel(reason)
@@ -118,42 +126,50 @@ export class TaskRecord implements TaskAccount {
 
   /** Cancels because the owner ends: the owner's own reason, if it has one, is the true one. */
   cancelByOwner(owner: string): void {
-    if (this.outcome !== undefined) return
+    if (this.outcome !== undefined || this.cancelledAt >= 0) return
     const inherited = this.scope.effectiveReason()
     if (inherited === undefined) this.cancel(CancelReason.ParentEnded(owner))
     else this.interrupt(inherited)
   }
 
   private interrupt(reason: CancelReason.CancelReason): void {
-    if (this.cancelledAt < 0) {
-      const now = this.clock.currentTimeMillisUnsafe()
-      this.cancelledAt = now
-      this.tree.emit(this, { _tag: "CancelRequested", reason })
-    }
-    this.fiber?.interruptUnsafe(undefined, CancelReason.annotations(reason))
-    const hooks = this.hooks
-    this.hooks = undefined
-    if (hooks !== undefined) { for (const hook of hooks) hook(reason) }
-    // The fiber may have ended within the interrupt.
-    if ((this.outcome as Outcome | undefined) !== undefined || this.cleanupTimer !== undefined) {
+    const fiber = this.fiber
+    if (this.cancelledAt >= 0) {
+      if (fiber !== undefined) interrupt(fiber, undefined, undefined)
       return
     }
-    this.cleanupTimer = timersOf(this.clock).schedule(
-      this.cancelledAt + this.cleanupMs,
-      () => this.abandon(),
-    )
+    const timers = timersOf(this.clock)
+    if (this.deadlineTimer !== undefined) timers.cancel(this.deadlineTimer)
+    this.cancelledAt = this.clock.currentTimeMillisUnsafe()
+    const until = this.cancelledAt + this.cleanupMs
+    this.scope.cleanUpUntil(until)
+    const hooks = this.hooks
+    this.hooks = undefined
+    if (this.tree.observed(this)) this.tree.emit(this, { _tag: "CancelRequested", reason })
+    if (fiber !== undefined) interrupt(fiber, undefined, CancelReason.annotations(reason))
+    if (hooks !== undefined) { for (const hook of hooks) inTurn(() => hook(reason)) }
+    // The fiber may have ended within the interrupt.
+    if ((this.outcome as Outcome | undefined) === undefined && until !== Infinity) {
+      this.cleanupTimer = timers.schedule(until, () => this.abandon())
+    }
   }
 
   private abandon(): void {
-    if (this.outcome !== undefined || this.abandoned) return
+    if (this.outcome !== undefined) return
     this.abandoned = true
+    // Nobody waits for it any more, so nothing hurries it.
+    this.scope.cleanUpUntil(Infinity)
     this.tree.abandoned(this)
-    const fiber = this.fiber
-    if (fiber !== undefined) {
-      Effect.runForkWith(fiber.context)(Effect.logWarning(
-        `Cleanup abandoned: ${this.kind} "${this.name}" has not ended ${this.cleanupMs} ms after ` +
-          "its cancel. It stays in the task tree until it does.",
-      )).addObserver(() => {})
+    const context = this.fiber?.context
+    if (context !== undefined) {
+      fork(
+        context,
+        Effect.logWarning(
+          `Cleanup abandoned: ${this.kind} "${this.name}" has not ended ${this.cleanupMs} ms after ` +
+            "its cancel. It stays in the task tree until it does. Look for a finalizer that waits " +
+            "without a timeout.",
+        ),
+      ).addObserver(() => {})
     }
     this.settle()
   }
@@ -162,16 +178,25 @@ export class TaskRecord implements TaskAccount {
   end(outcome: Outcome): void {
     if (this.outcome !== undefined) return
     this.outcome = outcome
-    const timers = this.deadlineTimer ?? this.cleanupTimer
-    if (timers !== undefined) {
-      const all = timersOf(this.clock)
-      if (this.deadlineTimer !== undefined) all.cancel(this.deadlineTimer)
-      if (this.cleanupTimer !== undefined) all.cancel(this.cleanupTimer)
+    if (this.deadlineTimer !== undefined || this.cleanupTimer !== undefined) {
+      const timers = timersOf(this.clock)
+      if (this.deadlineTimer !== undefined) timers.cancel(this.deadlineTimer)
+      if (this.cleanupTimer !== undefined) timers.cancel(this.cleanupTimer)
       this.deadlineTimer = this.cleanupTimer = undefined
     }
     this.hooks = undefined
     this.tree.remove(this, outcome)
+    // Only a task without resources of its own still has any here.
+    const children = this.children
+    if (children !== undefined) { for (const child of children) child.cancelByOwner(this.name) }
     this.settle()
+  }
+
+  /** Binds the life of a task to this one as well; it must not outlive either owner. */
+  adopt(child: TaskRecord): void {
+    const children = this.children ??= new Set()
+    children.add(child)
+    child.onSettled(() => children.delete(child))
   }
 
   /** Calls back when the task has ended or its cleanup was abandoned; at once if it has. */
@@ -186,8 +211,10 @@ export class TaskRecord implements TaskAccount {
     if (index >= 0) this.settled!.splice(index, 1)
   }
 
-  /** Calls back when the task is cancelled, after the interrupt was sent. */
+  /** Calls back when the task is cancelled, after the interrupt was sent; at once if it has been. */
   onCancel(hook: (reason: CancelReason.CancelReason) => void): void {
+    if (this.outcome !== undefined) return
+    if (this.cancelledAt >= 0) return hook(this.scope.effectiveReason()!)
     if (this.hooks === undefined) this.hooks = [hook]
     else this.hooks.push(hook)
   }
@@ -195,6 +222,6 @@ export class TaskRecord implements TaskAccount {
   private settle(): void {
     const callbacks = this.settled
     this.settled = undefined
-    if (callbacks !== undefined) { for (const callback of callbacks) callback() }
+    if (callbacks !== undefined) { for (const callback of callbacks) inTurn(callback) }
   }
 }

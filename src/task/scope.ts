@@ -1,4 +1,4 @@
-import { Context } from "effect"
+import { Context, type Fiber } from "effect"
 import type { Bounded, Ticket } from "../bounded/Bounded.ts"
 import type { CancelReason } from "./CancelReason.ts"
 
@@ -8,7 +8,12 @@ export interface TaskAccount {
   waitedMs: number
   /** Name of the bounded thing the task waits for right now. */
   waitingOn: string | undefined
+  /** Whether the task is over; a fiber that escaped it is then bound by nothing of it. */
+  readonly ended?: boolean
 }
+
+/** Grows with every cancel in the process. */
+let cancels = 0
 
 /**
  * One frame of the chain that answers "until when, cancelled by whom, holding what".
@@ -18,15 +23,20 @@ export interface TaskAccount {
  */
 export class CancelScope {
   readonly parent: CancelScope | undefined
-  /** Absolute milliseconds; `Infinity` when there is none. Never later than the parent's. */
-  readonly deadline: number
   readonly task: TaskAccount | undefined
   /** Tickets taken at the door; shared by all frames of one request. */
   readonly tickets: ReadonlyArray<Ticket> | undefined
-  /** The bounded thing of which the work in this frame holds a slot. */
-  readonly holds: Bounded | undefined
-  /** Written once, before the interrupt, by whoever cancels this scope. */
-  reason: CancelReason | undefined
+  /** The bounded thing of which the work in this frame holds a slot; cleared when that ends. */
+  holds: Bounded | undefined
+  private why: CancelReason | undefined
+  /** Until when work in this frame may clean up, once it is being cancelled. */
+  private until: number | undefined
+  private readonly own: number
+  /** The cancel that was in progress when this frame began: it does not concern this frame. */
+  private readonly under: CancelScope | undefined
+  /** The nearest frame that was cancelled, as of `seenAt`: chains get long, and cancels are rare. */
+  private seen: CancelScope | undefined
+  private seenAt: number
 
   constructor(
     parent: CancelScope | undefined,
@@ -36,27 +46,55 @@ export class CancelScope {
     holds: Bounded | undefined,
   ) {
     this.parent = parent
-    this.deadline = deadline
+    this.own = deadline
     this.task = task
     this.tickets = tickets
     this.holds = holds
-    this.reason = undefined
+    this.why = undefined
+    this.until = undefined
+    this.under = parent === undefined ? undefined : parent.cancelledFrame()
+    this.seen = this.under
+    this.seenAt = cancels
+  }
+
+  /** Written once, before the interrupt, by whoever cancels this scope. */
+  get reason(): CancelReason | undefined {
+    return this.why
+  }
+
+  /**
+   * Absolute milliseconds; `Infinity` when there is none. Once the work is cancelled, the end of its
+   * cleanup: a release that needs a connection must not be refused because the work was late.
+   */
+  get deadline(): number {
+    const frame = this.cancelledFrame()
+    if (frame === this.under) return this.task?.ended === true ? Infinity : this.own
+    return frame!.until ?? frame!.parent?.deadline ?? Infinity
+  }
+
+  /** Whether this frame or one above was cancelled after this frame began. */
+  get cancelled(): boolean {
+    return this.cancelledFrame() !== this.under
   }
 
   /** Own reason, else the nearest one above. */
   effectiveReason(): CancelReason | undefined {
-    // deno-lint-ignore no-this-alias
-    let scope: CancelScope | undefined = this
-    while (scope !== undefined) {
-      if (scope.reason !== undefined) return scope.reason
-      scope = scope.parent
-    }
-    return undefined
+    let frame = this.cancelledFrame()
+    while (frame !== undefined && frame.why === undefined) frame = frame.parent?.cancelledFrame()
+    return frame?.why
   }
 
   /** Writes the reason unless one stands already. */
   cancel(reason: CancelReason): void {
-    if (this.reason === undefined) this.reason = reason
+    if (this.why !== undefined) return
+    this.why = reason
+    cancels++
+  }
+
+  /** Sets the end of the cleanup; the frame counts as cancelled from now on. */
+  cleanUpUntil(instant: number): void {
+    this.until = instant
+    cancels++
   }
 
   /** Whether this frame or one above holds a slot of that thing. */
@@ -96,6 +134,22 @@ export class CancelScope {
       undefined,
     )
   }
+
+  private cancelledFrame(): CancelScope | undefined {
+    if (this.seenAt === cancels) return this.seen
+    // deno-lint-ignore no-this-alias
+    let frame: CancelScope | undefined = this
+    while (frame !== undefined && frame.why === undefined && frame.until === undefined) {
+      if (frame.seenAt === cancels) {
+        frame = frame.seen
+        break
+      }
+      frame = frame.parent
+    }
+    this.seen = frame
+    this.seenAt = cancels
+    return frame
+  }
 }
 
 /** Detached work and programs outside any task. Its reason is never written. */
@@ -112,3 +166,9 @@ export const CurrentScope: Context.Reference<CancelScope> = Context.Reference<Ca
   "weir/task/CancelScope",
   { defaultValue: () => root },
 )
+
+/** The frame for new work of that fiber: that of its task, unless it has escaped it. */
+export const frameOf = (fiber: Fiber.Fiber<unknown, unknown>): CancelScope => {
+  const scope = fiber.getRef(CurrentScope)
+  return scope.task?.ended === true ? root : scope
+}

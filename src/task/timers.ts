@@ -1,9 +1,10 @@
-import { Clock, Context, Duration, Effect } from "effect"
-import type { Fiber } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Scheduler } from "effect"
+import { attempt } from "./turn.ts"
 
 /** A callback that is due at an instant; `index` is -1 once it fired or was cancelled. */
 export interface Timer {
   readonly at: number
+  readonly order: number
   readonly fire: () => void
   index: number
 }
@@ -15,35 +16,49 @@ export interface Timer {
  */
 export class Timers {
   readonly clock: Clock.Clock
+  private readonly context: Context.Context<never>
   private readonly heap: Array<Timer> = []
   private sleeper: Fiber.Fiber<void> | undefined
   private wakeAt = Infinity
+  private firing = false
+  private order = 0
 
   constructor(clock: Clock.Clock) {
     this.clock = clock
+    // A test clock comes with a scheduler that knows what its wakes set off.
+    const scheduler = Fiber.getCurrent()?.getRef(Scheduler.Scheduler)
+    const context = Context.make(Clock.Clock, clock) as Context.Context<never>
+    this.context = scheduler === undefined
+      ? context
+      : Context.add(context, Scheduler.Scheduler, scheduler)
   }
 
-  /** Calls `fire` once the clock has reached `at` (absolute milliseconds), never earlier. */
+  /** How many are armed. */
+  get size(): number {
+    return this.heap.length
+  }
+
+  /** Whether a fiber sleeps until the first one is due. */
+  get asleep(): boolean {
+    return this.sleeper !== undefined
+  }
+
+  /**
+   * Calls `fire` once the clock has reached `at` (absolute milliseconds), never earlier; of those due
+   * at one instant the first scheduled comes first. What a callback throws does not stop the others.
+   */
   schedule(at: number, fire: () => void): Timer {
-    const timer: Timer = { at, fire, index: this.heap.length }
+    const timer: Timer = { at, order: this.order++, fire, index: this.heap.length }
     this.heap.push(timer)
     this.up(timer.index)
-    if (at < this.wakeAt) this.arm()
+    if (at < this.wakeAt && !this.firing) this.arm()
     return timer
   }
 
   /** Forgets a timer; one that fired already is left alone. */
   cancel(timer: Timer): void {
-    const index = timer.index
-    if (index < 0) return
-    timer.index = -1
-    const last = this.heap.pop()!
-    if (last !== timer) {
-      this.heap[index] = last
-      last.index = index
-      this.up(index)
-      this.down(last.index)
-    }
+    if (timer.index < 0) return
+    this.remove(timer)
     // An idle program must be able to end: no timer is left behind.
     if (this.heap.length === 0) this.disarm()
   }
@@ -54,9 +69,7 @@ export class Timers {
     if (first === undefined) return
     this.wakeAt = first.at
     const delay = Math.max(0, first.at - this.clock.currentTimeMillisUnsafe())
-    const sleeper = Effect.runForkWith(Context.make(Clock.Clock, this.clock))(
-      this.clock.sleep(Duration.millis(delay)),
-    )
+    const sleeper = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(delay)))
     this.sleeper = sleeper
     sleeper.addObserver(() => {
       if (this.sleeper !== sleeper) return
@@ -75,22 +88,26 @@ export class Timers {
 
   private fireDue(): void {
     const now = this.clock.currentTimeMillisUnsafe()
+    this.firing = true
     let first = this.heap[0]
     while (first !== undefined && first.at <= now) {
       this.remove(first)
-      first.fire()
+      attempt(first.fire)
       first = this.heap[0]
     }
-    if (first !== undefined && this.sleeper === undefined) this.arm()
+    this.firing = false
+    if (first !== undefined) this.arm()
   }
 
-  private remove(first: Timer): void {
-    first.index = -1
+  private remove(timer: Timer): void {
+    const index = timer.index
+    timer.index = -1
     const last = this.heap.pop()!
-    if (last === first) return
-    this.heap[0] = last
-    last.index = 0
-    this.down(0)
+    if (last === timer) return
+    this.heap[index] = last
+    last.index = index
+    this.up(index)
+    this.down(last.index)
   }
 
   private up(index: number): void {
@@ -99,7 +116,7 @@ export class Timers {
     while (index > 0) {
       const above = (index - 1) >> 1
       const other = heap[above]!
-      if (other.at <= timer.at) break
+      if (before(other, timer)) break
       heap[index] = other
       other.index = index
       index = above
@@ -114,9 +131,9 @@ export class Timers {
     while (true) {
       let below = 2 * index + 1
       if (below >= heap.length) break
-      if (below + 1 < heap.length && heap[below + 1]!.at < heap[below]!.at) below++
+      if (below + 1 < heap.length && before(heap[below + 1]!, heap[below]!)) below++
       const other = heap[below]!
-      if (timer.at <= other.at) break
+      if (before(timer, other)) break
       heap[index] = other
       other.index = index
       index = below
@@ -125,6 +142,8 @@ export class Timers {
     timer.index = index
   }
 }
+
+const before = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 
 const byClock = new WeakMap<Clock.Clock, Timers>()
 

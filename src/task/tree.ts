@@ -1,49 +1,40 @@
-import type { CancelReason } from "./CancelReason.ts"
-import type { Outcome, Progress, TaskRecord } from "./record.ts"
-
-/** What happened to a task, without the fields that every event has. */
-export type Happening =
-  | { readonly _tag: "Started" }
-  | { readonly _tag: "Waiting"; readonly on: string }
-  | { readonly _tag: "Resumed" }
-  | { readonly _tag: "Progress"; readonly progress: Progress }
-  | { readonly _tag: "CancelRequested"; readonly reason: CancelReason }
-  | { readonly _tag: "CleanupAbandoned"; readonly afterMs: number }
-  | { readonly _tag: "Ended"; readonly outcome: Outcome }
-
-/** An event of one task; `seq` grows by one per event of the tree. */
-export type TreeEvent = Happening & {
-  readonly seq: number
-  readonly at: number
-  readonly taskId: string
-  readonly parentId: string | undefined
-  readonly name: string
-  readonly kind: string
-}
+import type { Happening, Ledger, Outcome, TreeEvent } from "./events.ts"
+import type { TaskRecord } from "./record.ts"
+import { attempt, inTurn } from "./turn.ts"
 
 /** Events kept for a subscriber that comes back with the last number it saw. */
 const replayCapacity = 1024
 
-/** The live tasks of one service. Synchronous; nothing in it outlives its task. */
-export class Tree {
+/**
+ * The synchronous core of a tree: the live tasks of one service. Nothing in it outlives its task.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Tree implements Ledger<TaskRecord> {
+  /** The live tasks, oldest first. */
   readonly live: Set<TaskRecord> = new Set()
+  /** Tasks started, by kind. */
   readonly started: Map<string, number> = new Map()
+  /** Tasks ended, by kind and outcome. */
   readonly ended: Map<string, Record<Outcome, number>> = new Map()
+  /** Tasks whose cleanup overran its budget. */
   abandonedCount = 0
   private readonly byId = new Map<string, TaskRecord>()
   private readonly listeners = new Set<(event: TreeEvent) => void>()
   private readonly replay: Array<TreeEvent> = []
-  private readonly empty: Array<() => void> = []
+  private readonly empty: Set<() => void> = new Set()
   private seq = 0
 
+  /** Lists a task that starts. */
   add(record: TaskRecord): void {
     this.live.add(record)
     this.started.set(record.kind, (this.started.get(record.kind) ?? 0) + 1)
-    if (this.observed(record)) this.emit(record, { _tag: "Started" })
+    if (this.listeners.size > 0) this.emit(record, { _tag: "Started" })
   }
 
+  /** Forgets a task that has ended. */
   remove(record: TaskRecord, outcome: Outcome): void {
-    if (this.observed(record)) this.emit(record, { _tag: "Ended", outcome })
     this.live.delete(record)
     if (record.hasId) this.byId.delete(record.id)
     let counts = this.ended.get(record.kind)
@@ -51,18 +42,28 @@ export class Tree {
       this.ended.set(record.kind, counts = { completed: 0, failed: 0, cancelled: 0, refused: 0 })
     }
     counts[outcome]++
-    if (this.live.size === 0) { for (const wake of this.empty.splice(0)) wake() }
+    if (this.observed(record)) this.emit(record, { _tag: "Ended", outcome })
+    if (this.live.size === 0 && this.empty.size > 0) {
+      const waiting = Array.from(this.empty)
+      this.empty.clear()
+      for (const wake of waiting) inTurn(wake)
+    }
   }
 
+  /** Counts a task whose cleanup overran its budget; it stays listed. */
   abandoned(record: TaskRecord): void {
     this.abandonedCount++
-    this.emit(record, { _tag: "CleanupAbandoned", afterMs: record.cleanupMs })
+    if (this.observed(record)) {
+      this.emit(record, { _tag: "CleanupAbandoned", afterMs: record.cleanupMs })
+    }
   }
 
+  /** Makes a live task findable by its id. */
   named(record: TaskRecord, id: string): void {
     if (record.outcome === undefined) this.byId.set(id, record)
   }
 
+  /** The live task of that id. */
   find(id: string): TaskRecord | undefined {
     return this.byId.get(id)
   }
@@ -72,8 +73,8 @@ export class Tree {
     return this.listeners.size > 0 || record.hasId
   }
 
+  /** Numbers an event, keeps it for a while and tells the listeners; one that throws is dropped. */
   emit(record: TaskRecord, happening: Happening): void {
-    if (!this.observed(record)) return
     const event: TreeEvent = {
       ...happening,
       seq: ++this.seq,
@@ -85,29 +86,38 @@ export class Tree {
     }
     this.replay.push(event)
     if (this.replay.length > replayCapacity) this.replay.shift()
-    for (const listener of this.listeners) listener(event)
+    for (const listener of this.listeners) {
+      if (!attempt(() => listener(event))) this.listeners.delete(listener)
+    }
   }
 
-  /** Events after that number that are still kept, oldest first. */
+  /** Number of the latest event; 0 before the first. */
+  get lastSeq(): number {
+    return this.seq
+  }
+
+  /** Events after that number that are still kept (at most 1,024), oldest first. */
   since(seq: number): ReadonlyArray<TreeEvent> {
     return this.replay.filter((event) => event.seq > seq)
   }
 
+  /** Calls back with every event from now on, until the returned function is called. */
   listen(listener: (event: TreeEvent) => void): () => void {
     this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
+    return () => {
+      this.listeners.delete(listener)
+    }
   }
 
-  /** Calls back once no task is live; at once if none is. */
+  /** Calls back once no task is live; at once if none is. Returns its removal. */
   onEmpty(callback: () => void): () => void {
     if (this.live.size === 0) {
       callback()
       return () => {}
     }
-    this.empty.push(callback)
+    this.empty.add(callback)
     return () => {
-      const index = this.empty.indexOf(callback)
-      if (index >= 0) this.empty.splice(index, 1)
+      this.empty.delete(callback)
     }
   }
 }
