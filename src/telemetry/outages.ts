@@ -4,7 +4,13 @@ import type { Signal, Target } from "./settings.ts"
 
 /** Hears how each export ended, counts what was lost, and says so in at most one line a minute. */
 export interface Outages {
-  readonly failed: (signal: Signal, items: number, error: Error | undefined) => void
+  /** `quiet` counts without a word: after the end, which says itself that something is lost. */
+  readonly failed: (
+    signal: Signal,
+    items: number,
+    error: Error | undefined,
+    quiet: boolean,
+  ) => void
   readonly delivered: (signal: Signal) => void
 }
 
@@ -46,7 +52,7 @@ export const make = (
     Effect.runForkWith(context)(Effect.logWarning(message)).addObserver(() => {})
   }
   return {
-    failed: (signal, items, error) => {
+    failed: (signal, items, error, quiet) => {
       const now = clock.currentTimeMillisUnsafe()
       const state = states.get(signal) ?? { saidAt: -Infinity, failures: 0, lost: 0 }
       states.set(signal, state)
@@ -56,7 +62,7 @@ export const make = (
         state.lost += items
         metrics.exportDropped(signal, "failed", items)
       }
-      if (now - state.saidAt < quietMs) return
+      if (quiet || now - state.saidAt < quietMs) return
       state.saidAt = now
       say(
         `Cannot send ${signal} to ${shown(targets[signal]?.url ?? "")}: ${why(error)}. ` +

@@ -25,8 +25,9 @@ import {
   type Sampler,
   TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace-base"
-import { type Clock, Effect, Layer, Logger, Redacted, type Scope, Tracer } from "effect"
+import { type Clock, Effect, Layer, Logger, type Scope, Tracer } from "effect"
 import { version } from "../internal/version.ts"
+import { type Link, make as makeLink } from "./link.ts"
 import type { Metrics } from "./Metrics.ts"
 import type { Outages } from "./outages.ts"
 import { producer } from "./producer.ts"
@@ -42,11 +43,18 @@ export interface Sdk {
   readonly flushMs: number
 }
 
+/** What the parts are made with. */
+interface Context extends Sdk {
+  readonly resource: Resource
+  readonly link: Link
+}
+
 type ExporterOptions = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
 
-const options = (target: Target): ExporterOptions => ({
+const options = ({ link }: Context, target: Target): ExporterOptions => ({
   url: target.url,
-  headers: Redacted.value(target.headers),
+  headers: link.headers(target),
+  httpAgentOptions: link.agent,
   timeoutMillis: target.timeoutMs,
   compression: target.compression as NonNullable<ExporterOptions["compression"]>,
 })
@@ -57,7 +65,7 @@ interface Exporter<Items> {
 
 /** Lets the outages hear each result; the SDK itself tells nobody. */
 const watched = <Items, E extends Exporter<Items>>(
-  sdk: Sdk,
+  { link, outages }: Context,
   signal: Signal,
   exporter: E & Exporter<Items>,
   size: (items: Items) => number,
@@ -65,8 +73,8 @@ const watched = <Items, E extends Exporter<Items>>(
   const send = exporter.export.bind(exporter)
   exporter.export = (items, done) =>
     send(items, (result) => {
-      if (result.code === 0) sdk.outages.delivered(signal)
-      else sdk.outages.failed(signal, size(items), result.error)
+      if (result.code === 0) outages.delivered(signal)
+      else outages.failed(signal, size(items), result.error, link.closed)
       done(result)
     })
   return exporter
@@ -101,14 +109,19 @@ interface Part {
   readonly close: () => Promise<unknown>
 }
 
-const traces = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Part> => {
-  const exporter = watched(sdk, "traces", new OTLPTraceExporter(options(target)), (_) => _.length)
+const traces = (sdk: Context, target: Target): Effect.Effect<Part> => {
+  const exporter = watched(
+    sdk,
+    "traces",
+    new OTLPTraceExporter(options(sdk, target)),
+    (_) => _.length,
+  )
   const batch = {
     ...sdk.settings.spans,
     selfObsMeterProvider: dropMeter(sdk.metrics, "traces"),
   }
   const provider = new BasicTracerProvider({
-    resource,
+    resource: sdk.resource,
     sampler: sampler(sdk.settings.sampler),
     spanProcessors: [new BatchSpanProcessor(exporter, batch)],
   })
@@ -121,10 +134,10 @@ const traces = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Par
   )
 }
 
-const logs = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Part> => {
-  const exporter = watched(sdk, "logs", new OTLPLogExporter(options(target)), (_) => _.length)
+const logs = (sdk: Context, target: Target): Effect.Effect<Part> => {
+  const exporter = watched(sdk, "logs", new OTLPLogExporter(options(sdk, target)), (_) => _.length)
   const provider = new LoggerProvider({
-    resource,
+    resource: sdk.resource,
     processors: [
       new BatchLogRecordProcessor({
         ...sdk.settings.logs,
@@ -142,16 +155,21 @@ const logs = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Part>
   )
 }
 
-const metrics = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Part> =>
+const metrics = (sdk: Context, target: Target): Effect.Effect<Part> =>
   OtelMetrics.makeProducer("cumulative").pipe(
-    Effect.provideService(OtelResource.Resource, resource),
+    Effect.provideService(OtelResource.Resource, sdk.resource),
     Effect.map((application) => {
-      const exporter = watched(sdk, "metrics", new OTLPMetricExporter(options(target)), () => 0)
+      const exporter = watched(
+        sdk,
+        "metrics",
+        new OTLPMetricExporter(options(sdk, target)),
+        () => 0,
+      )
       const reader = new PeriodicExportingMetricReader({
         exporter,
         exportIntervalMillis: sdk.settings.metricIntervalMs,
         exportTimeoutMillis: sdk.settings.metricTimeoutMs,
-        metricProducers: [producer(sdk.metrics, sdk.clock, resource)],
+        metricProducers: [producer(sdk.metrics, sdk.clock, sdk.resource)],
       })
       // Effect's registry, with the application's own metrics, takes the place of OpenTelemetry's.
       reader.setMetricProducer(application)
@@ -160,7 +178,7 @@ const metrics = (sdk: Sdk, resource: Resource, target: Target): Effect.Effect<Pa
   )
 
 /** All parts at once and in one bounded time, so that a dead collector delays a stop only once. */
-const close = (sdk: Sdk, parts: ReadonlyArray<Part>): Effect.Effect<void> =>
+const close = (sdk: Context, parts: ReadonlyArray<Part>): Effect.Effect<void> =>
   Effect.promise(() => Promise.allSettled(parts.map((part) => part.close()))).pipe(
     Effect.interruptible,
     Effect.timeoutOrElse({
@@ -170,7 +188,7 @@ const close = (sdk: Sdk, parts: ReadonlyArray<Part>): Effect.Effect<void> =>
           `Stopped sending telemetry after ${sdk.flushMs} ms; what had not arrived by then is lost.`,
         ),
     }),
-    Effect.asVoid,
+    Effect.andThen(Effect.sync(sdk.link.close)),
   )
 
 /** Starts the export of every signal that has a target; stops it when the scope closes. */
@@ -182,12 +200,13 @@ export const start = (sdk: Sdk): Effect.Effect<Layer.Layer<never>, never, Scope.
       ...(sdk.serviceVersion === undefined ? {} : { serviceVersion: sdk.serviceVersion }),
       attributes,
     }))
+    const context: Context = { ...sdk, resource, link: makeLink() }
     const parts = [
-      ...(targets.metrics === undefined ? [] : [metrics(sdk, resource, targets.metrics)]),
-      ...(targets.logs === undefined ? [] : [logs(sdk, resource, targets.logs)]),
-      ...(targets.traces === undefined ? [] : [traces(sdk, resource, targets.traces)]),
+      ...(targets.metrics === undefined ? [] : [metrics(context, targets.metrics)]),
+      ...(targets.logs === undefined ? [] : [logs(context, targets.logs)]),
+      ...(targets.traces === undefined ? [] : [traces(context, targets.traces)]),
     ]
-    return Effect.acquireRelease(Effect.all(parts), (made) => close(sdk, made)).pipe(
+    return Effect.acquireRelease(Effect.all(parts), (made) => close(context, made)).pipe(
       Effect.map((made) =>
         made.reduce<Layer.Layer<never>>((all, part) => Layer.merge(all, part.layer), Layer.empty)
       ),

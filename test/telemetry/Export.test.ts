@@ -80,6 +80,24 @@ const served = (app: Layer.Layer<never, never, HttpRouter.HttpRouter>) =>
     return `http://127.0.0.1:${server.addr.port}`
   })
 
+/** Takes connections and never answers. */
+const silent = Effect.acquireRelease(
+  Effect.sync(() => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 })
+    const accepted: Array<Deno.Conn> = []
+    const accepting = (async () => {
+      for await (const connection of listener) accepted.push(connection)
+    })().catch(() => {})
+    return { listener, accepted, accepting }
+  }),
+  ({ accepted, accepting, listener }) =>
+    Effect.promise(async () => {
+      listener.close()
+      await accepting
+      for (const connection of accepted) connection.close()
+    }),
+).pipe(Effect.map(({ listener }) => `http://127.0.0.1:${listener.addr.port}`))
+
 describe("Export", () => {
   it.live("sends spans with parent, attributes and resource", () =>
     Effect.gen(function* () {
@@ -333,21 +351,8 @@ describe("Export", () => {
 
   it.live("stops waiting for a collector that never answers, and says so", () =>
     Effect.gen(function* () {
-      const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 })
-      const accepted: Array<Deno.Conn> = []
-      yield* Effect.acquireRelease(
-        Effect.sync(() =>
-          void (async () => {
-            for await (const connection of silent) accepted.push(connection)
-          })().catch(() => {})
-        ),
-        () =>
-          Effect.sync(() => {
-            silent.close()
-            for (const connection of accepted) connection.close()
-          }),
-      )
-      const { exporting, lines } = fixture(quick(`http://127.0.0.1:${silent.addr.port}`))
+      const endpoint = yield* silent
+      const { exporting, lines } = fixture(quick(endpoint))
       yield* exporting(Spans.withSpan("step")(Effect.void), { flushTimeout: "100 millis" }).pipe(
         Effect.timeout("9 seconds"),
       )
@@ -413,5 +418,13 @@ describe("a process with the export", () => {
       const otlp = yield* collector
       expect((yield* probe(quick(otlp.endpoint))).loaded).toBeGreaterThan(0)
       expect(otlp.span("work")).toBeDefined()
+    }))
+
+  it.live("ends by itself although the collector never answers", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* silent
+      // Longer than the time limit of this test: the process must not wait for it.
+      const patient = { ...quick(endpoint), OTEL_EXPORTER_OTLP_TIMEOUT: "600000" }
+      expect((yield* probe(patient)).loaded).toBeGreaterThan(0)
     }))
 })
