@@ -4,12 +4,12 @@
  * @module
  */
 import type { Cause, Exit } from "effect"
-import { Clock, Context, Duration, Effect, Fiber, Schema, Scope } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, identity, Schema, Scope } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import type { CancelScope } from "../task/scope.ts"
-import { CurrentScope } from "../task/scope.ts"
+import { CurrentScope, frameOf } from "../task/scope.ts"
 import type { Entry } from "./entry.ts"
 import type { SlotsStats } from "./slots.ts"
 import { Slots } from "./slots.ts"
@@ -82,6 +82,8 @@ export interface Options {
   readonly queueCapacity?: number | undefined
   /** Service time to assume before anything is known. Default: unknown. */
   readonly expected?: Duration.Input | undefined
+  /** Reserve asked for at the door, relative to predicted wait plus work: 0.1 is 10 %. Default 0. */
+  readonly margin?: number | undefined
   /** Longest wait in line, whatever the deadline. Default 30 seconds. */
   readonly maxWait?: Duration.Input | undefined
   /** Told each wait in milliseconds, 0 included, when a slot is taken. For metrics; must not throw. */
@@ -129,6 +131,7 @@ export class ReentrantAcquire extends ReentrantAcquireBase {
  * ```ts
  * import { Effect } from "effect"
  * import { Bulkhead } from "@weir/runtime"
+ * import { deepStrictEqual } from "node:assert/strict"
  *
  * const program = Effect.gen(function* () {
  *   const mail = yield* Bulkhead.make({ name: "mail", capacity: 2 })
@@ -137,7 +140,7 @@ export class ReentrantAcquire extends ReentrantAcquireBase {
  *   })
  * })
  *
- * await Effect.runPromise(Effect.scoped(program)) // => [1, 2, 3]
+ * deepStrictEqual(await Effect.runPromise(Effect.scoped(program)), [1, 2, 3])
  * ```
  *
  * @category constructors
@@ -184,6 +187,7 @@ class Impl implements Bulkhead {
       name: options.name,
       capacity: options.capacity,
       queueCapacity: options.queueCapacity,
+      margin: options.margin,
       expectedMs: options.expected === undefined ? undefined : toMillis(options.expected),
     })
     // The slot is handed over at once, but the waiter starts in the next turn of the event loop:
@@ -199,7 +203,7 @@ class Impl implements Bulkhead {
     // fiber may yield and be interrupted, and nobody would give the slot back.
     Effect.uninterruptibleMask((restore) => {
       const fiber = Fiber.getCurrent()!
-      const scope = fiber.getRef(CurrentScope)
+      const scope = frameOf(fiber)
       if (scope.holding(this.bounded)) return this.#reentrant()
       const entered = this.#enter(fiber, scope)
       if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
@@ -214,7 +218,7 @@ class Impl implements Bulkhead {
   readonly acquire: Effect.Effect<void, Refused.Refused, Scope.Scope> = Effect.uninterruptibleMask(
     (restore) => {
       const fiber = Fiber.getCurrent()!
-      const scope = fiber.getRef(CurrentScope)
+      const scope = frameOf(fiber)
       if (scope.holding(this.bounded)) return this.#reentrant()
       const entered = this.#enter(fiber, scope)
       if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
@@ -255,10 +259,13 @@ class Impl implements Bulkhead {
       if (entry.state !== "waiting") return resume(Effect.void)
       entry.wake = () => this.#wake(() => resume(Effect.void))
     })
-    // With an earlier deadline its owner interrupts this fiber: no second timer.
-    if (entry.since + this.#maxWaitMs < scope.deadline) {
+    // With an earlier deadline its owner interrupts this fiber: no second timer. Finalizers cannot be
+    // interrupted (`uninterruptibleMask` then has nothing to restore), so theirs is kept here.
+    const fixed = restore === identity
+    const limit = Math.min(this.#maxWaitMs, fixed ? entry.deadline - entry.since : Infinity)
+    if (limit < Infinity && (fixed || entry.since + limit < entry.deadline)) {
       wait = Effect.timeoutOrElse(wait, {
-        duration: this.#maxWaitMs,
+        duration: limit,
         orElse: () => Effect.sync(() => this.bounded.expire(entry, millis(fiber))),
       })
     }
@@ -289,9 +296,12 @@ class Impl implements Bulkhead {
   ): Effect.Effect<A, E, R> {
     // Set by hand: a combinator would push a second continuation.
     const context = fiber.context
-    fiber.setContext(Context.add(context, CurrentScope, scope.withHold(this.bounded)))
+    const held = scope.withHold(this.bounded)
+    fiber.setContext(Context.add(context, CurrentScope, held))
     return Effect.onExitPrimitive(effect, (exit) => {
       fiber.setContext(context)
+      // A fiber that was detached meanwhile keeps the frame, but holds nothing any more.
+      held.holds = undefined
       this.#leave(entry, fiber, exit)
       return undefined
     }, true)
@@ -318,7 +328,7 @@ const toMillis = (input: Duration.Input): number =>
   Duration.toMillis(Duration.fromInputUnsafe(input))
 
 const problem = (options: Options): string | undefined => {
-  const { capacity, expected, maxWait, name, queueCapacity } = options
+  const { capacity, expected, margin, maxWait, name, queueCapacity } = options
   const what = `Cannot make the ${options.kind ?? "bulkhead"} "${name}"`
   if (name === "") return `${what}: its name is empty. Give it a name.`
   if (!Number.isSafeInteger(capacity) || capacity < 1) {
@@ -329,6 +339,9 @@ const problem = (options: Options): string | undefined => {
   }
   if (expected !== undefined && !(toMillis(expected) > 0 && toMillis(expected) < Infinity)) {
     return `${what}: expected is not a positive, finite duration.`
+  }
+  if (margin !== undefined && !(margin >= 0 && margin < Infinity)) {
+    return `${what}: margin is ${margin}. Use a number of at least 0, such as 0.1.`
   }
   if (maxWait !== undefined && !(toMillis(maxWait) > 0)) {
     return `${what}: maxWait is not a positive duration.`

@@ -129,6 +129,7 @@ export class AcquireTimeout extends AcquireTimeoutBase {
  * ```ts
  * import { Effect } from "effect"
  * import { ResourcePool } from "@weir/runtime"
+ * import { strictEqual } from "node:assert/strict"
  *
  * let opened = 0
  * const program = Effect.gen(function* () {
@@ -143,7 +144,7 @@ export class AcquireTimeout extends AcquireTimeoutBase {
  *   return opened
  * })
  *
- * await Effect.runPromise(Effect.scoped(program)) // => 2
+ * strictEqual(await Effect.runPromise(Effect.scoped(program)), 2)
  * ```
  *
  * @category constructors

@@ -57,8 +57,9 @@ const probeEveryMs = 1000
  *   a slot: its place in line is that of its acquire, because a slot kept idle for a request that
  *   still decodes its body is a slot lost.
  * - Work in progress, waiters and tickets together never exceed `capacity + queueCapacity`.
- * - Unknown service time: only the bound on the queue limits the first burst. When the first sample
- *   arrives, the line is swept once, and who can no longer make it is refused as `Late`.
+ * - Unknown service time, neither declared by a caller: only the bound on the queue limits the first
+ *   burst. When the first sample arrives, the line is swept once, and who can no longer make it is
+ *   refused as `Late`.
  * - A thing that stands idle does not refuse for ever on the strength of an old estimate: at most
  *   once per second, or per estimated service time, one piece of work is let in as a probe, and its
  *   completion replaces the estimate.
@@ -70,6 +71,8 @@ export class Slots implements Bounded {
   readonly service: ServiceTime.ServiceTime
   capacity: number
   #margin: number
+  /** The estimate is what a caller expects; the first sample replaces it. */
+  #assumed = false
   #running = new List()
   #waiters = new List()
   #tickets = 0
@@ -111,27 +114,26 @@ export class Slots implements Bounded {
     now: number,
     deadline: number,
     ticket?: Ticket,
-    service?: number,
   ): Entry | Refusal {
     const held = ticket instanceof SlotTicket && ticket.bounded === this && ticket.open
       ? ticket
       : undefined
     if (held !== undefined) this.settle(held)
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    const own = held?.service ?? service
     const ahead = held === undefined ? this.#waiters.size + this.#tickets : this.#waiters.size
     const wait = this.#predict(now, ahead)
     if (held === undefined && !this.#room()) return this.#refuse("QueueFull", now, wait)
     // Who has a ticket was promised that it can finish. The promise is broken only if it has become
     // impossible, or if nothing was known when it was given.
-    const binding = held === undefined || held.promised === undefined
-    const feasible = this.#feasible(binding ? wait : 0, own, deadline - now)
+    const counted = held?.promised === undefined ? wait : 0
+    const margin = held === undefined ? this.#margin : 0
+    const feasible = this.#feasible(counted, this.#own(held?.service), deadline - now, margin)
     let probe = false
     if (!feasible && !(probe = this.#mayProbe(now, deadline))) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
     }
     const promised = this.service.known ? wait : undefined
-    const entry = new Entry(now, deadline, own, promised)
+    const entry = new Entry(now, deadline, held?.service, promised)
     entry.probe = probe
     if (this.#waiters.size === 0 && this.#running.size < this.capacity) {
       this.#codel.drained()
@@ -151,8 +153,9 @@ export class Slots implements Bounded {
     const elapsed = Math.max(0, now - entry.since)
     const blind = !this.service.known
     if (outcome === "cancelled") this.service.observeCensored(elapsed)
-    else if (entry.probe) this.service.replace(elapsed)
+    else if (entry.probe || this.#assumed) this.service.replace(elapsed)
     else this.service.observe(elapsed)
+    if (outcome === "completed") this.#assumed = false
     this.#observedAt = now
     if (blind && this.service.known) this.#sweep(now)
     this.#handOver(now)
@@ -178,16 +181,21 @@ export class Slots implements Bounded {
   }
 
   reserve(request: Request): Ticket | Refusal {
-    const { deadline, now } = request
+    const { deadline, now, service } = request
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
+    if (!this.service.known && service !== undefined && service > 0) {
+      this.service.replace(service)
+      this.#assumed = true
+    }
     const wait = this.#predict(now, this.#waiters.size + this.#tickets)
     if (!this.#room()) return this.#refuse("QueueFull", now, wait)
     if (
-      !this.#feasible(wait, request.service, deadline - now) && !this.#mayProbe(now, deadline)
+      !this.#feasible(wait, service ?? this.#own(undefined), deadline - now, this.#margin) &&
+      !this.#mayProbe(now, deadline)
     ) return this.#refuse("Infeasible", now, wait)
     this.#tickets++
     this.#mark()
-    return new SlotTicket(this, request.service, this.service.known ? wait : undefined)
+    return new SlotTicket(this, service, this.service.known ? wait : undefined)
   }
 
   /** Ends a ticket; a second call does nothing. */
@@ -236,7 +244,7 @@ export class Slots implements Bounded {
     let entry: Entry | undefined
     while (this.#running.size < this.capacity && (entry = this.#waiters.head) !== undefined) {
       const wait = Math.max(0, now - entry.since)
-      if (!this.#feasible(0, entry.service, entry.deadline - now)) {
+      if (!this.#feasible(0, this.#own(entry.service), entry.deadline - now)) {
         this.#turnAway(entry, "Late", now)
       } else if (this.#shed(entry, now, wait)) {
         this.#turnAway(entry, "Shed", now)
@@ -267,7 +275,7 @@ export class Slots implements Bounded {
     while (entry !== undefined) {
       const next: Entry | undefined = entry.next
       const wait = this.#predict(now, ahead)
-      if (this.#feasible(wait, entry.service, entry.deadline - now)) ahead++
+      if (this.#feasible(wait, this.#own(entry.service), entry.deadline - now)) ahead++
       else this.#turnAway(entry, "Late", now)
       entry = next
     }
@@ -298,10 +306,17 @@ export class Slots implements Bounded {
     if (waiting > this.#highWater) this.#highWater = waiting
   }
 
-  #feasible(wait: number, own: number | undefined, timeLeft: number): boolean {
+  // What a request expects covers all of its work, part of which may be behind it when it gets here.
+  // What counts from now on is the time in the slot.
+  #own(declared: number | undefined): number {
+    const inSlot = this.#assumed ? 0 : this.service.estimate
+    return declared === undefined ? inSlot : Math.min(declared, inSlot)
+  }
+
+  #feasible(wait: number, own: number, timeLeft: number, margin = 0): boolean {
     if (timeLeft === Infinity) return true
     return timeLeft > 0 &&
-      Feasibility.decide(wait, own ?? this.service.estimate, timeLeft, this.#margin)
+      Feasibility.decide(wait, own, timeLeft, margin)
   }
 
   #mayProbe(now: number, deadline: number): boolean {

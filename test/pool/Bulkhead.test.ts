@@ -31,7 +31,12 @@ const reasonOf = <A>(exit: Exit.Exit<A, Refused.Refused>): string => {
 }
 
 /** 100 requests at once, a pool of 10, 200 ms of work each, under one deadline. */
-const burst = (options: { deadline: number; expected?: number; tickets?: boolean }) =>
+const burst = (options: {
+  deadline: number
+  expected?: number
+  declared?: number
+  tickets?: boolean
+}) =>
   fresh(Effect.gen(function* () {
     let running = 0
     let most = 0
@@ -54,7 +59,7 @@ const burst = (options: { deadline: number; expected?: number; tickets?: boolean
         const ticket = bulkhead.bounded.reserve({
           now: 0,
           deadline: options.deadline,
-          service: undefined,
+          service: options.declared,
         })
         if (Refused.isRefusal(ticket)) {
           answer(0, ticket.reason)
@@ -116,6 +121,12 @@ describe("Bulkhead", () => {
         }))
     }
   })
+
+  it.effect("counts with what its callers declare while it knows nothing itself", () =>
+    Effect.gen(function* () {
+      const run = yield* burst({ deadline: 1100, declared: 200, tickets: true })
+      expect([run.count("ok"), run.count("Infeasible"), run.started]).toEqual([50, 50, 50])
+    }))
 
   describe("use", () => {
     it.effect("runs without suspending while a slot is free", () =>
@@ -294,6 +305,28 @@ describe("Bulkhead", () => {
         expect(ticket.open).toBe(false)
       })))
 
+    it.effect("lets a fiber that was detached inside acquire once the slot is back", () =>
+      fresh(Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1 })
+        const later = yield* bulkhead.use(
+          detach(Effect.andThen(Effect.sleep(10), bulkhead.use(Effect.succeed("later")))),
+        )
+        yield* TestClock.adjust(10)
+        expect(yield* Fiber.join(later)).toBe("later")
+      })))
+
+    it.effect("waits in a finalizer no longer than the deadline", () =>
+      fresh(Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1 })
+        yield* fork(bulkhead.use(Effect.never))
+        const waiter = yield* fork(Effect.uninterruptible(by(500)(bulkhead.use(Effect.void))))
+        yield* TestClock.adjust(499)
+        expect(waiter.pollUnsafe()).toBe(undefined)
+        yield* TestClock.adjust(1)
+        expect(reasonOf(yield* Fiber.await(waiter))).toBe("Late")
+        expect((yield* bulkhead.stats).waiting).toBe(0)
+      })))
+
     it.effect("refuses a waiter after maxWait when it has no deadline", () =>
       fresh(Effect.gen(function* () {
         const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1, maxWait: "1 second" })
@@ -373,6 +406,7 @@ describe("Bulkhead", () => {
           [{ name: "b", capacity: 1.5 }, "capacity is 1.5"],
           [{ name: "b", capacity: 1, queueCapacity: -1 }, "queueCapacity is -1"],
           [{ name: "b", capacity: 1, expected: 0 }, "expected"],
+          [{ name: "b", capacity: 1, margin: NaN }, "margin is NaN"],
           [{ name: "b", capacity: 1, maxWait: 0 }, "maxWait"],
           [{ name: "", capacity: 1 }, "name is empty"],
         ]

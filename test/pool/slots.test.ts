@@ -180,6 +180,25 @@ describe("slots", () => {
       expect(reasonOf(slots.enter(900, 1000))).toBe("Infeasible")
     })
 
+    it("believes what its callers declare until it has samples of its own", () => {
+      const slots = make({ capacity: 10 })
+      const admitted = Array.from(
+        { length: 100 },
+        () => slots.reserve({ now: 0, deadline: 1100, service: 200 }),
+      ).filter((answer) => !Refused.isRefusal(answer))
+      expect(admitted.length).toBe(50)
+    })
+
+    it("asks at its turn only for the time in the slot, not for all that a request expects", () => {
+      const slots = make({ capacity: 1 })
+      const late = reserve(slots, 0, 500, 400)
+      // 300 ms of other work are done; what the slot is needed for is not known yet.
+      const first = enter(slots, 300, 500, late)
+      slots.leave(first, 350, "completed")
+      expect(slots.service.estimate).toBe(50)
+      expect(enter(slots, 440, 500, reserve(slots, 0, 500, 400)).state).toBe("running")
+    })
+
     it("lets a first burst of unknown work in up to the bound, and sweeps it at the first sample", () => {
       const slots = make({ capacity: 10, queueCapacity: 70 })
       const answers = Array.from({ length: 100 }, () => slots.enter(0, 1100))
