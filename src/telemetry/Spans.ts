@@ -227,10 +227,11 @@ export const annotateCancel = (
  * @category combinators
  * @since 0.1.0
  */
-export const withSpan =
-  (name: string, options?: Options) =>
-  <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
-    Effect.withFiber((fiber) => isTracing(fiber) ? spanned(fiber, self, name, options) : self)
+export const withSpan = (
+  name: string,
+  options?: Options,
+): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R> =>
+(self) => Effect.withFiber((fiber) => isTracing(fiber) ? spanned(fiber, self, name, options) : self)
 
 const spanned = <A, E, R>(
   fiber: Fiber.Fiber<unknown, unknown>,
