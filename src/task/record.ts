@@ -114,8 +114,8 @@ export class TaskRecord implements TaskAccount {
   }
 
   /**
-   * Writes the reason, interrupts, and starts the clock of the cleanup. The first reason stays; a
-   * second call interrupts again, for code that swallowed the first one. False when too late.
+   * Writes the reason, interrupts, and starts the clock of the cleanup. Once: the first reason
+   * stays, and code cannot swallow an interrupt. False when the task is over.
    */
   cancel(reason: CancelReason.CancelReason): boolean {
     if (this.outcome !== undefined) return false
@@ -133,11 +133,8 @@ export class TaskRecord implements TaskAccount {
   }
 
   private interrupt(reason: CancelReason.CancelReason): void {
+    if (this.cancelledAt >= 0) return
     const fiber = this.fiber
-    if (this.cancelledAt >= 0) {
-      if (fiber !== undefined) interrupt(fiber, undefined, undefined)
-      return
-    }
     const timers = timersOf(this.clock)
     if (this.deadlineTimer !== undefined) timers.cancel(this.deadlineTimer)
     this.cancelledAt = this.clock.currentTimeMillisUnsafe()

@@ -22,6 +22,7 @@ export class Tree implements Ledger<TaskRecord> {
   abandonedCount = 0
   private readonly byId = new Map<string, TaskRecord>()
   private readonly listeners = new Set<(event: TreeEvent) => void>()
+  private readonly watchers = new Map<string, Set<(event: TreeEvent) => void>>()
   private readonly replay: Array<TreeEvent> = []
   private readonly empty: Set<() => void> = new Set()
   private seq = 0
@@ -89,6 +90,12 @@ export class Tree implements Ledger<TaskRecord> {
     for (const listener of this.listeners) {
       if (!attempt(() => listener(event))) this.listeners.delete(listener)
     }
+    const watchers = this.watchers.get(event.taskId)
+    if (watchers !== undefined) {
+      for (const watcher of watchers) {
+        if (!attempt(() => watcher(event))) watchers.delete(watcher)
+      }
+    }
   }
 
   /** Number of the latest event; 0 before the first. */
@@ -106,6 +113,17 @@ export class Tree implements Ledger<TaskRecord> {
     this.listeners.add(listener)
     return () => {
       this.listeners.delete(listener)
+    }
+  }
+
+  /** The same for one task; unlike a listener it costs the other tasks nothing. */
+  watch(id: string, watcher: (event: TreeEvent) => void): () => void {
+    let watchers = this.watchers.get(id)
+    if (watchers === undefined) this.watchers.set(id, watchers = new Set())
+    const own = watchers.add(watcher)
+    return () => {
+      own.delete(watcher)
+      if (own.size === 0 && this.watchers.get(id) === own) this.watchers.delete(id)
     }
   }
 
