@@ -177,6 +177,8 @@ class Impl implements Bulkhead {
   readonly #maxWaitMs: number
   readonly #onWait: ((waitMs: number) => void) | undefined
   readonly #wake: (task: () => void) => void
+  readonly #context: Context.Context<Scope.Scope>
+  #watching = false
 
   constructor(options: Options, fiber: Fiber.Fiber<unknown, unknown>) {
     this.name = options.name
@@ -190,6 +192,7 @@ class Impl implements Bulkhead {
       margin: options.margin,
       expectedMs: options.expected === undefined ? undefined : toMillis(options.expected),
     })
+    this.#context = fiber.context as Context.Context<Scope.Scope>
     // The slot is handed over at once, but the waiter starts in the next turn of the event loop:
     // where many are interrupted in one turn, none of them is started only to be interrupted.
     const dispatcher = fiber.cache.scheduler.makeDispatcher()
@@ -259,13 +262,13 @@ class Impl implements Bulkhead {
       if (entry.state !== "waiting") return resume(Effect.void)
       entry.wake = () => this.#wake(() => resume(Effect.void))
     })
-    // With an earlier deadline its owner interrupts this fiber: no second timer. Finalizers cannot be
-    // interrupted (`uninterruptibleMask` then has nothing to restore), so theirs is kept here.
-    const fixed = restore === identity
-    const limit = Math.min(this.#maxWaitMs, fixed ? entry.deadline - entry.since : Infinity)
-    if (limit < Infinity && (fixed || entry.since + limit < entry.deadline)) {
+    // The owner of an earlier deadline interrupts this fiber: no second timer. But a finalizer cannot
+    // be interrupted (`uninterruptibleMask` then has nothing to restore): its deadline is kept here.
+    if (entry.since + this.#maxWaitMs < entry.deadline) {
+      if (!this.#watching) wait = Effect.andThen(this.#startWatch, wait)
+    } else if (restore === identity && entry.deadline < Infinity) {
       wait = Effect.timeoutOrElse(wait, {
-        duration: limit,
+        duration: entry.deadline - entry.since,
         orElse: () => Effect.sync(() => this.bounded.expire(entry, millis(fiber))),
       })
     }
@@ -287,6 +290,33 @@ class Impl implements Bulkhead {
       },
     )
   }
+
+  // Everybody has the same maxWait, so the oldest waiter is the next to reach it: one fiber watches
+  // the whole line, where a timeout of its own would cost each waiter two.
+  readonly #startWatch: Effect.Effect<void> = Effect.suspend(() => {
+    this.#watching = true
+    const watch = Effect.ensuring(this.#watch, Effect.sync(() => this.#watching = false))
+    return Effect.asVoid(
+      Effect.forkIn(
+        Effect.setContext(watch, this.#context as Context.Context<never>),
+        Context.get(this.#context, Scope.Scope),
+        { startImmediately: true },
+      ),
+    )
+  })
+
+  readonly #watch: Effect.Effect<void> = Effect.withFiber((fiber) => {
+    const oldest = this.bounded.oldest
+    if (oldest === undefined) {
+      this.#watching = false
+      return Effect.void
+    }
+    const now = millis(fiber)
+    const left = oldest.since + this.#maxWaitMs - now
+    if (left > 0) return Effect.andThen(Effect.sleep(left), this.#watch)
+    this.bounded.expire(oldest, now)
+    return this.#watch
+  })
 
   #run<A, E, R>(
     effect: Effect.Effect<A, E, R>,

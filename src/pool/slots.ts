@@ -175,7 +175,12 @@ export class Slots implements Bounded {
     }
   }
 
-  /** Refuses a waiter whose own limit on waiting has passed. */
+  /** Who has waited longest. */
+  get oldest(): Entry | undefined {
+    return this.#waiters.head
+  }
+
+  /** Refuses a waiter whose limit on waiting has passed. */
   expire(entry: Entry, now: number): void {
     if (entry.list === this.#waiters) this.#turnAway(entry, "Late", now)
   }
