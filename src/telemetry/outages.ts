@@ -37,6 +37,10 @@ const why = (error: Error | undefined): string => {
   return typeof code === "string" ? code : error.name
 }
 
+/** Metrics are cumulative, so a failed export of them loses nothing. */
+const counts = (signal: Signal, { failures, lost }: State): string =>
+  `exports failed: ${failures}` + (signal === "metrics" ? "" : `, items lost: ${lost}`)
+
 /**
  * The context is the one from before the export was installed: a report about the collector must
  * not be sent to the collector.
@@ -57,7 +61,6 @@ export const make = (
       const state = states.get(signal) ?? { saidAt: -Infinity, failures: 0, lost: 0 }
       states.set(signal, state)
       state.failures++
-      // Metrics are cumulative: the next export carries what this one did not.
       if (signal !== "metrics") {
         state.lost += items
         metrics.exportDropped(signal, "failed", items)
@@ -66,14 +69,14 @@ export const make = (
       state.saidAt = now
       say(
         `Cannot send ${signal} to ${shown(targets[signal]?.url ?? "")}: ${why(error)}. ` +
-          `The service goes on without (${state.failures} failed, ${state.lost} items lost). ` +
+          `The service goes on without (${counts(signal, state)}). ` +
           "Start the collector, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
       )
     },
     delivered: (signal) => {
       const state = states.get(signal)
       if (state === undefined || state.failures === 0) return
-      say(`Sending ${signal} works again (${state.failures} failed, ${state.lost} items lost).`)
+      say(`Sending ${signal} works again (${counts(signal, state)}).`)
       state.failures = 0
       state.lost = 0
     },

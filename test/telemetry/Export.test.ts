@@ -331,8 +331,8 @@ describe("Export", () => {
       expect(dropped()).toEqual([{ labels: ["traces", "failed"], value: 5 }])
       expect(lines.slice(1)).toEqual([
         `Cannot send traces to ${otlp.endpoint}/v1/traces: HTTP 400. The service goes on without ` +
-        "(1 failed, 1 items lost). Start the collector, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
-        "Sending traces works again (5 failed, 5 items lost).",
+        "(exports failed: 1, items lost: 1). Start the collector, or unset OTEL_EXPORTER_OTLP_ENDPOINT.",
+        "Sending traces works again (exports failed: 5, items lost: 5).",
       ])
     }))
 
