@@ -84,6 +84,12 @@ export interface Options {
   readonly expected?: Duration.Input | undefined
   /** Reserve asked for at the door, relative to predicted wait plus work: 0.1 is 10 %. Default 0. */
   readonly margin?: number | undefined
+  /**
+   * Sheds work without a deadline from a standing queue (CoDel), once it has waited more than twice
+   * as long as was predicted for it. Default false: such work said that it can wait, and has
+   * `queueCapacity` and `maxWait` as bounds. Work with a deadline is never shed.
+   */
+  readonly shed?: boolean | undefined
   /** Longest wait in line, whatever the deadline. Default 30 seconds. */
   readonly maxWait?: Duration.Input | undefined
   /** Told each wait in milliseconds, 0 included, when a slot is taken. For metrics; must not throw. */
@@ -190,6 +196,7 @@ class Impl implements Bulkhead {
       capacity: options.capacity,
       queueCapacity: options.queueCapacity,
       margin: options.margin,
+      shed: options.shed,
       expectedMs: options.expected === undefined ? undefined : toMillis(options.expected),
     })
     this.#context = fiber.context as Context.Context<Scope.Scope>

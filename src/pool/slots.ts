@@ -40,6 +40,7 @@ export interface Options {
   readonly queueCapacity?: number | undefined
   readonly expectedMs?: number | undefined
   readonly margin?: number | undefined
+  readonly shed?: boolean | undefined
 }
 
 /** Shortest time between two probes of an idle thing whose estimate refuses everything. */
@@ -71,6 +72,7 @@ export class Slots implements Bounded {
   readonly service: ServiceTime.ServiceTime
   capacity: number
   #margin: number
+  #sheds: boolean
   /** The estimate is what a caller expects; the first sample replaces it. */
   #assumed = false
   #running = new List()
@@ -106,6 +108,7 @@ export class Slots implements Bounded {
     this.capacity = options.capacity
     this.queueCapacity = options.queueCapacity ?? Math.max(64, 16 * options.capacity)
     this.#margin = options.margin ?? 0
+    this.#sheds = options.shed ?? false
     this.service = ServiceTime.make({ expectedMs: options.expectedMs })
   }
 
@@ -266,11 +269,13 @@ export class Slots implements Bounded {
   // CoDel knows no deadlines: it would shed the tail of a burst that was admitted because it can
   // finish. So work with a deadline is only ever refused for lateness, and work without one only if
   // its prediction failed too: it waited more than twice as long as it was promised. What remains
-  // is CoDel's proper case, a queue that stands because the service became slower.
+  // is CoDel's proper case, a queue that stands because the service became slower. And only if asked
+  // for: workers in a closed loop keep a line standing rightly, and a stall of the event loop was
+  // seen to make failed predictions of it.
   #shed(entry: Entry, now: number, wait: number): boolean {
     const service = this.service.mean
     const standing = this.#codel.dequeued(now, wait, service, this.capacity)
-    return standing && entry.deadline === Infinity && entry.promised !== undefined &&
+    return this.#sheds && standing && entry.deadline === Infinity && entry.promised !== undefined &&
       wait > 2 * (entry.promised + Codel.target(service, this.capacity))
   }
 

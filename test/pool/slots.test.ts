@@ -253,8 +253,8 @@ describe("slots", () => {
   })
 
   describe("CoDel", () => {
-    const standing = (deadline: number) => {
-      const slots = make({ capacity: 1, expectedMs: 10 })
+    const standing = (deadline: number, shed = true) => {
+      const slots = make({ capacity: 1, expectedMs: 10, shed })
       let running = enter(slots, 0, deadline)
       const line = Array.from({ length: 20 }, () => enter(slots, 0, deadline))
       // Ten times slower than was promised.
@@ -269,12 +269,16 @@ describe("slots", () => {
       expect(standing(Infinity).refused.Shed).toBeGreaterThan(10)
     })
 
+    it("sheds nothing unless asked to", () => {
+      expect(standing(Infinity, false).refused.Shed).toBe(0)
+    })
+
     it("never sheds work that has a deadline", () => {
       expect(standing(1_000_000).refused).toMatchObject({ Shed: 0, Late: 0 })
     })
 
     it("never sheds a long line that drains as promised", () => {
-      const slots = make({ capacity: 1, expectedMs: 100 })
+      const slots = make({ capacity: 1, expectedMs: 100, shed: true })
       let running = enter(slots, 0)
       const line = Array.from({ length: 60 }, () => enter(slots, 0))
       for (const [i, next] of line.entries()) {
