@@ -26,7 +26,8 @@ export interface Group<in E> {
  *
  * **Details** – the first task that fails cancels the others and the body with `SiblingFailed`; a
  * body that fails cancels the tasks with `ParentEnded`, and one that was cancelled passes its reason
- * on. A task that somebody cancels by itself is no failure; one whose own deadline passes is.
+ * on. The body is cancelled first, then the tasks, the youngest first; all clean up at the same
+ * time. A task that somebody cancels by itself is no failure; one whose own deadline passes is.
  * Failures of the others, and defects of any cleanup, are kept in the cause behind the first one.
  * Members are not limited in number: bound what starts them.
  *
@@ -77,6 +78,7 @@ export const group = <A, E, R, E2 = never>(
         if (member.exit()?._tag === "Success") return
         members.cancel(member.record.scope.reason ?? CancelReason.ParentEnded(name))
       })
+      members.leader = main
       members.seal()
       const exit = (): Effect.Effect<A, E | E2 | Failure> =>
         members.failures.length > 0

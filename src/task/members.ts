@@ -12,6 +12,8 @@ import { diesOf, type Started, startUnsafe, wasCancelled } from "./start.ts"
 export class Members {
   readonly scope: CancelScope
   readonly failures: Array<Cause.Cause<unknown>> = []
+  /** The member to cancel first: the body, which would only see its tasks fail. */
+  leader: Started<unknown, unknown> | undefined = undefined
   private readonly name: string
   private readonly live = new Set<Started<unknown, unknown>>()
   /** Members that have not settled, and the maker until it lets go. */
@@ -101,7 +103,8 @@ export class Members {
   })
 
   private cancelAll(): void {
-    for (const member of Array.from(this.live)) member.record.cancelByOwner(this.name)
+    this.leader?.record.cancelByOwner(this.name)
+    for (const member of Array.from(this.live).reverse()) member.record.cancelByOwner(this.name)
   }
 
   private leave(): void {

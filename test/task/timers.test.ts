@@ -1,0 +1,127 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Logger } from "effect"
+import { FastCheck, TestClock } from "effect/testing"
+import { timersOf } from "../../src/task/timers.ts"
+
+const timers = Effect.map(Clock.clockWith(Effect.succeed), timersOf)
+
+describe("Timers", () => {
+  it.effect("agree with a sorted list under random schedules, cancels and passing time", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const step = FastCheck.oneof(
+        { weight: 4, arbitrary: FastCheck.record({ schedule: FastCheck.nat(50) }) },
+        { weight: 2, arbitrary: FastCheck.record({ cancel: FastCheck.nat(200) }) },
+        { weight: 1, arbitrary: FastCheck.record({ pass: FastCheck.nat(30) }) },
+      )
+      const histories = FastCheck.sample(FastCheck.array(step, { maxLength: 120 }), {
+        numRuns: 100,
+        seed: 42,
+      })
+      for (const history of histories) {
+        const fired: Array<number> = []
+        const expected: Array<number> = []
+        const made: Array<{ id: number; at: number; handle: ReturnType<typeof all.schedule> }> = []
+        let live: typeof made = []
+        const now = () => all.clock.currentTimeMillisUnsafe()
+        const due = (until: number) => {
+          const ready = live.filter(({ at }) => at <= until).sort((a, b) =>
+            a.at - b.at || a.id - b.id
+          )
+          live = live.filter(({ at }) => at > until)
+          expected.push(...ready.map(({ id }) => id))
+        }
+        for (const action of history) {
+          if ("schedule" in action) {
+            const id = made.length
+            const at = now() + 1 + action.schedule
+            const entry = { id, at, handle: all.schedule(at, () => fired.push(id)) }
+            made.push(entry)
+            live.push(entry)
+          } else if ("cancel" in action) {
+            const entry = made[action.cancel % Math.max(1, made.length)]
+            if (entry === undefined) continue
+            all.cancel(entry.handle)
+            live = live.filter((other) => other !== entry)
+          } else {
+            yield* TestClock.adjust(action.pass)
+            due(now())
+          }
+          expect(all.size).toBe(live.length)
+          expect(all.asleep).toBe(live.length > 0)
+        }
+        yield* TestClock.adjust(1000)
+        due(Infinity)
+        expect(fired).toEqual(expected)
+        expect(all.size).toBe(0)
+        expect(all.asleep).toBe(false)
+      }
+    }))
+
+  it.effect("fire at their instant, in order, the first scheduled first", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const fired: Array<string> = []
+      for (const [name, at] of [["c", 30], ["a", 10], ["b1", 20], ["b2", 20]] as const) {
+        all.schedule(at, () => fired.push(`${name}@${all.clock.currentTimeMillisUnsafe()}`))
+      }
+      yield* TestClock.adjust(9)
+      expect(fired).toEqual([])
+      yield* TestClock.adjust(100)
+      expect(fired).toEqual(["a@10", "b1@20", "b2@20", "c@30"])
+    }))
+
+  it.effect("fire at once what is due already", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      yield* TestClock.adjust(100)
+      const fired: Array<number> = []
+      all.schedule(50, () => fired.push(50))
+      all.schedule(100, () => fired.push(100))
+      expect(fired).toEqual([50, 100])
+      expect(all.asleep).toBe(false)
+    }))
+
+  it.effect("may schedule and cancel from within a callback", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const fired: Array<string> = []
+      const doomed = all.schedule(10, () => fired.push("doomed"))
+      all.cancel(doomed)
+      const victim = all.schedule(10, () => fired.push("victim"))
+      all.schedule(5, () => {
+        fired.push("first")
+        all.cancel(victim)
+        all.schedule(7, () => fired.push("second"))
+        all.schedule(5, () => fired.push("same instant"))
+      })
+      yield* TestClock.adjust(20)
+      expect(fired).toEqual(["first", "same instant", "second"])
+      expect(all.size).toBe(0)
+    }))
+
+  it.effect("survive a callback that throws", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const fired: Array<string> = []
+      all.schedule(10, () => {
+        throw new Error("broken callback")
+      })
+      all.schedule(10, () => fired.push("next"))
+      all.schedule(20, () => fired.push("later"))
+      yield* TestClock.adjust(20)
+      expect(fired).toEqual(["next", "later"])
+    }).pipe(Effect.provide(Logger.layer([]))))
+
+  it.effect("move O(log n) entries for a cancel in a large heap", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const handles = Array.from({ length: 65_536 }, (_, i) => all.schedule(1000 + i, () => {}))
+      const before = handles.map((handle) => handle.index)
+      all.cancel(handles[1]!)
+      const moved = handles.filter((handle, i) => handle.index !== before[i]).length
+      expect(moved).toBeLessThanOrEqual(18)
+      for (const handle of handles) all.cancel(handle)
+      expect(all.asleep).toBe(false)
+    }))
+})
