@@ -359,6 +359,22 @@ export const answers = (cause: Cause.Cause<unknown>): boolean => {
   return true
 }
 
+/**
+ * The status that {@link fromCause} would answer with, as far as it is known without rendering; 400
+ * for an error that only its endpoint knows.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const statusOf = (cause: Cause.Cause<unknown>): number => {
+  for (const reason of cause.reasons) {
+    if (reason._tag !== "Fail") continue
+    const problem = known(reason.error, noMethods)
+    if (problem !== undefined) return problem.status
+  }
+  return 400
+}
+
 const noMethods = (): ReadonlyArray<string> => []
 
 /** Randomness for the jitter, from Effect's Random. */

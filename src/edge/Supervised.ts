@@ -4,7 +4,12 @@
  * @module
  */
 import { Context, Effect, Layer } from "effect"
-import { type HttpApi, type HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import {
+  type HttpApi,
+  type HttpApiEndpoint,
+  type HttpApiGroup,
+  HttpApiMiddleware,
+} from "effect/http-api"
 import { Admission } from "../admission/Admission.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Saturation } from "../bounded/Saturation.ts"
@@ -13,6 +18,8 @@ import { Metrics } from "../telemetry/Metrics.ts"
 import { Compiled } from "./compiled.ts"
 import { type Errors, errors } from "./errors.ts"
 import * as Policy from "./Policy.ts"
+import { RespondAsync, respondAsync } from "./RespondAsync.ts"
+import { streamed } from "./streams.ts"
 import { supervise } from "./supervise.ts"
 
 const Base: HttpApiMiddleware.ServiceClass<Supervised, "weir/edge/Supervised", {
@@ -76,6 +83,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
       const env = { admission, tree: fiber.getRef(TaskTree).unsafe }
       const registry = fiber.getRef(Saturation)
       const metrics = fiber.getRef(Metrics)
+      const async = Context.getOrUndefined(fiber.context, RespondAsync)
       return Effect.succeed(Supervised.of((handler, { endpoint, group }) => {
         const name = `${group.identifier}.${endpoint.identifier}`
         const policy = Policy.resolve(
@@ -87,10 +95,38 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
         )
         const uses = policy.uses.map((thing) => resolveUse(registry, name, thing))
         const compiled = new Compiled(name, policy, uses, metrics.endpoint(name, endpoint.method))
-        return supervise(compiled, env, handler as never) as never
+        if (policy.async === "never") return supervise(compiled, env, handler as never) as never
+        return respondAsync(
+          compiled,
+          env,
+          later(async, policy, name, endpoint),
+          handler as never,
+        ) as never
       }))
     }),
   )
+
+const later = (
+  service: RespondAsync | undefined,
+  policy: Policy.Resolved,
+  name: string,
+  endpoint: HttpApiEndpoint.Top,
+): RespondAsync => {
+  const stream = streamed(endpoint)
+  if (stream !== undefined) {
+    throw new Error(
+      `Policy of ${name}: async is "${policy.async}", but its ${stream} is a stream, which cannot ` +
+        'be kept for later. Set async to "never", or leave out the stream.',
+    )
+  }
+  if (service === undefined) {
+    throw new Error(
+      `Policy of ${name}: async is "${policy.async}", but nothing keeps results. Use ` +
+        "Service.layer, or provide RespondAsync.layer() to Supervised.layer.",
+    )
+  }
+  return service
+}
 
 const resolveUse = (registry: Saturation, endpoint: string, name: string): Bounded => {
   const bounded = registry.get(name)

@@ -1,15 +1,15 @@
 import { Effect, Layer } from "effect"
-import { FindMyWay, HttpRouter } from "effect/http"
+import { FindMyWay, HttpRouter, type HttpServerRequest } from "effect/http"
 
 /** Tells which methods a path has: what the router itself cannot, and a 405 must. */
 export class RouteTable {
-  private readonly finder = FindMyWay.make<true>()
+  private readonly finder = FindMyWay.make<string>()
   private readonly methods = new Set<string>()
 
   add(method: string, path: string): void {
     if (method === "*") return
     this.methods.add(method)
-    this.finder.on(method, path as `/${string}`, true)
+    this.finder.on(method, path as `/${string}`, path)
   }
 
   readonly allowed = (url: string): ReadonlyArray<string> => {
@@ -19,6 +19,12 @@ export class RouteTable {
     }
     if (allowed.includes("GET") && !allowed.includes("HEAD")) allowed.push("HEAD")
     return allowed.sort()
+  }
+
+  /** The name of a request's span: its route, so that there are few of them. */
+  readonly spanName = (request: HttpServerRequest.HttpServerRequest): string => {
+    const route = this.finder.find(request.method, request.url)
+    return route === undefined ? request.method : `${request.method} ${route.handler}`
   }
 }
 

@@ -1,11 +1,12 @@
-import { Cause, Clock, Context, Effect, Scope } from "effect"
+import { Cause, Clock, Context, Effect, type Fiber, Scope } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import type { Admission } from "../admission/Admission.ts"
-import { isRefusal } from "../bounded/Refused.ts"
-import { Refused } from "../bounded/Refused.ts"
+import type { Ticket } from "../bounded/Bounded.ts"
+import { isRefusal, type Refusal, Refused } from "../bounded/Refused.ts"
 import { type Outcome, TaskRecord } from "../task/record.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
 import type { Tree } from "../task/tree.ts"
+import * as Spans from "../telemetry/Spans.ts"
 import type { Compiled } from "./compiled.ts"
 import { exchangeOf } from "./exchange.ts"
 import * as Problem from "./Problem.ts"
@@ -25,124 +26,195 @@ type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknow
  * request scope closes, and so covers a streamed body. When it is cancelled and does not end within
  * that turn, the client is answered at once and the cleanup goes on behind the answer.
  */
-export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): Handler<E> =>
-  Effect.withFiber((fiber) => {
-    const request = Context.getUnsafe(
+export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): Handler<E> => {
+  const admitted = (run: Run, tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> => {
+    endpoint.metrics.started()
+    return isRefusal(tickets) ? run.refuse(tickets) : run.start(tickets, inner)
+  }
+  return Effect.withFiber((fiber) => {
+    const run = new Run(endpoint, env, fiber)
+    return Spans.isTracing(fiber)
+      ? Effect.flatMap(traced(run, endpoint), (tickets) => admitted(run, tickets))
+      : admitted(run, run.admit())
+  })
+}
+
+/** The decision of admission as a span. */
+const traced = (run: Run, endpoint: Compiled) =>
+  Spans.withSpan("Admission.admit", {
+    attributes: () => ({
+      [Spans.attributes.endpoint]: endpoint.name,
+      [Spans.attributes.uses]: endpoint.policy.uses.join(","),
+    }),
+  })(Effect.suspend((): Effect.Effect<ReadonlyArray<Ticket> | Refusal> => {
+    const tickets = run.admit()
+    return isRefusal(tickets)
+      ? Effect.as(
+        Effect.annotateCurrentSpan({
+          [Spans.attributes.refusedReason]: tickets.reason,
+          [Spans.attributes.refusedResource]: tickets.resource,
+        }),
+        tickets,
+      )
+      : Effect.succeed(tickets)
+  }))
+
+/** One request on its way through. */
+class Run {
+  private readonly endpoint: Compiled
+  private readonly env: Env
+  private readonly fiber: Fiber.Fiber<unknown, unknown>
+  private readonly clock: Clock.Clock
+  private readonly request: HttpServerRequest.HttpServerRequest
+  private readonly startedAt: number
+  private readonly deadline: number
+  private outcome: Outcome = "failed"
+  private status = 500
+  private tickets: ReadonlyArray<Ticket> = []
+  private record!: TaskRecord
+
+  constructor(endpoint: Compiled, env: Env, fiber: Fiber.Fiber<unknown, unknown>) {
+    this.endpoint = endpoint
+    this.env = env
+    this.fiber = fiber
+    this.clock = fiber.getRef(Clock.Clock)
+    this.request = Context.getUnsafe(
       fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
       HttpServerRequest.HttpServerRequest,
     )
-    const clock = fiber.getRef(Clock.Clock)
-    const now = clock.currentTimeMillisUnsafe()
-    const deadline = now + allowedMs(request, endpoint.policy.deadlineMs)
-    const tickets = env.admission.enter(endpoint.uses, {
-      now,
-      deadline,
-      service: endpoint.expectedMs(),
+    this.startedAt = this.clock.currentTimeMillisUnsafe()
+    this.deadline = this.startedAt + allowedMs(this.request, endpoint.policy.deadlineMs)
+  }
+
+  admit(): ReadonlyArray<Ticket> | Refusal {
+    return this.env.admission.enter(this.endpoint.uses, {
+      now: this.startedAt,
+      deadline: this.deadline,
+      service: this.endpoint.expectedMs(),
     })
-    endpoint.metrics.started()
-    if (isRefusal(tickets)) {
-      endpoint.metrics.refused(tickets.reason)
-      endpoint.metrics.ended()
-      return Effect.succeed(Problem.render(Problem.fromRefusal(tickets), Problem.randomOf(fiber)))
-    }
+  }
+
+  refuse(refusal: Refusal): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    this.endpoint.metrics.refused(refusal.reason)
+    this.endpoint.metrics.ended()
+    return Effect.succeed(
+      Problem.render(Problem.fromRefusal(refusal), Problem.randomOf(this.fiber)),
+    )
+  }
+
+  start<E>(tickets: ReadonlyArray<Ticket>, inner: Handler<E>): Handler<E> {
+    const { endpoint, env, fiber } = this
     const record = new TaskRecord(
       env.tree,
-      clock,
+      this.clock,
       endpoint.name,
       "request",
       undefined,
-      now,
+      this.startedAt,
       endpoint.policy.cleanupMs,
     )
-    record.scope = new CancelScope(root, deadline, record, tickets, undefined)
+    record.scope = new CancelScope(root, this.deadline, record, tickets, undefined)
     record.fiber = fiber
+    this.record = record
+    this.tickets = tickets
     endpoint.inFlight++
     env.tree.add(record)
-
-    let outcome: Outcome = "failed"
-    let status = 500
-    const finish = () => {
-      const elapsed = clock.currentTimeMillisUnsafe() - now
-      const worked = elapsed - record.waitedMs
-      endpoint.inFlight--
-      env.admission.leave(tickets)
-      const reason = record.cancelledAt >= 0 ? record.scope.effectiveReason() : undefined
-      if (reason !== undefined && outcome !== "completed") outcome = "cancelled"
-      switch (outcome) {
-        case "completed":
-          endpoint.service.observe(worked)
-          endpoint.metrics.completed(elapsed, status)
-          break
-        case "cancelled":
-          // How long it would have taken is unknown, but it was at least this long.
-          endpoint.service.observeCensored(worked)
-          endpoint.metrics.cancelled(reason?._tag ?? "Interrupted", elapsed)
-          break
-        case "failed":
-          endpoint.metrics.failed(elapsed, status)
-          break
-      }
-      endpoint.metrics.ended()
-      record.end(outcome)
-    }
-
-    const exchange = exchangeOf(request)
-    if (exchange !== undefined) {
-      exchange.record = record
-      exchange.suspended?.(record)
-    }
-
     // The enclosing request restores the fiber's context.
     const context = Context.add(fiber.context, CurrentScope, record.scope)
     fiber.setContext(context)
-    if (exchange !== undefined) exchange.context = context
+    const exchange = exchangeOf(this.request)
+    if (exchange !== undefined) {
+      exchange.record = record
+      exchange.context = context
+      exchange.suspended?.(record)
+    }
     return Effect.flatMap(
       // First in, so last out: the task ends after everything that the handler acquired.
       Scope.addFinalizer(
         Context.getUnsafe(fiber.context as Context.Context<Scope.Scope>, Scope.Scope),
-        Effect.sync(finish),
+        Effect.sync(() => this.finish()),
       ),
       () =>
         Effect.uninterruptibleMask((restore) =>
           Effect.matchCauseEffect(restore(inner), {
-            onSuccess: (response) => {
-              outcome = "completed"
-              const polished = Problem.polish(response)
-              status = polished.status
-              return Effect.succeed(polished)
-            },
-            onFailure: (cause) => {
-              if (Cause.hasInterrupts(cause)) outcome = "cancelled"
-              const ours = cause.reasons.find((reason) =>
-                reason._tag === "Fail" && reason.error instanceof Refused
-              )
-              if (ours !== undefined) {
-                outcome = "refused"
-                endpoint.metrics.refused(((ours as Cause.Fail<unknown>).error as Refused).reason)
-              } else if (!Cause.hasInterrupts(cause) && !Cause.hasDies(cause)) {
-                // A declared error is an answer.
-                outcome = "completed"
-                status = 400
-              }
-              return Problem.answers(cause)
-                ? Problem.fromCause(cause) as Handler<E>
-                : Effect.failCause(cause)
-            },
+            onSuccess: (response) => this.succeeded(response),
+            onFailure: (cause) => this.failed(cause),
           })
         ),
     )
-  })
+  }
+
+  private succeeded(
+    response: HttpServerResponse.HttpServerResponse,
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    this.outcome = "completed"
+    const polished = Problem.polish(response)
+    this.status = polished.status
+    return Effect.succeed(polished)
+  }
+
+  private failed<E>(cause: Cause.Cause<E>): Handler<E> {
+    const refused = refusedIn(cause)
+    if (Cause.hasInterrupts(cause)) {
+      this.outcome = "cancelled"
+      const reason = this.record.scope.effectiveReason()
+      if (reason !== undefined) Spans.annotateCancel(this.fiber, reason)
+    } else if (refused !== undefined) {
+      this.outcome = "refused"
+      this.endpoint.metrics.refused(refused.reason)
+    } else if (!Cause.hasDies(cause)) {
+      // An error that the endpoint or the middleware declares is an answer.
+      this.outcome = "completed"
+      this.status = Problem.statusOf(cause)
+    }
+    return Problem.answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
+  }
+
+  /** Runs when the request scope closes: exactly once, body included. */
+  private finish(): void {
+    const { endpoint, record } = this
+    const elapsed = this.clock.currentTimeMillisUnsafe() - this.startedAt
+    const worked = elapsed - record.waitedMs
+    endpoint.inFlight--
+    this.env.admission.leave(this.tickets)
+    const reason = record.cancelledAt >= 0 ? record.scope.effectiveReason() : undefined
+    // The client has been told of the cancel already, whatever the handler still achieved.
+    if (reason !== undefined) this.outcome = "cancelled"
+    switch (this.outcome) {
+      case "completed":
+        endpoint.service.observe(worked)
+        endpoint.metrics.completed(elapsed, this.status)
+        break
+      case "cancelled":
+        // How long it would have taken is unknown, but it was at least this long.
+        endpoint.service.observeCensored(worked)
+        endpoint.metrics.cancelled(reason?._tag ?? "Interrupted", elapsed)
+        break
+      case "failed":
+        endpoint.metrics.failed(elapsed, this.status)
+        break
+    }
+    endpoint.metrics.ended()
+    record.end(this.outcome)
+  }
+}
+
+const refusedIn = (cause: Cause.Cause<unknown>): Refused | undefined => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Fail" && reason.error instanceof Refused) return reason.error
+  }
+  return undefined
+}
 
 /**
  * The time the client grants, never more than the policy: `Request-Timeout` in milliseconds, or
  * `wait` of `Prefer` (RFC 7240) in seconds. A value that makes no sense is ignored.
  */
 const allowedMs = (request: HttpServerRequest.HttpServerRequest, policyMs: number): number => {
-  const headers = (request.source as Request).headers
   let allowed = policyMs
-  const timeout = headers.get("request-timeout")
+  const timeout = header(request, "request-timeout")
   if (timeout !== null) allowed = clamp(Number(timeout), allowed)
-  const prefer = headers.get("prefer")
+  const prefer = header(request, "prefer")
   if (prefer !== null) {
     const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d+)"?/i.exec(prefer)
     if (wait !== null && !/respond-async/i.test(prefer)) {
@@ -154,3 +226,9 @@ const allowedMs = (request: HttpServerRequest.HttpServerRequest, policyMs: numbe
 
 const clamp = (ms: number, most: number): number =>
   Number.isFinite(ms) && ms > 0 ? Math.min(ms, most) : most
+
+// One native look-up; Effect's `headers` would copy all of them first.
+const header = (request: HttpServerRequest.HttpServerRequest, name: string): string | null =>
+  request.source instanceof Request
+    ? request.source.headers.get(name)
+    : request.headers[name] ?? null

@@ -3,17 +3,25 @@
  *
  * @module
  */
-import { Config, Console, Context, Duration, Effect, Layer } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+import { Config, Console, Context, Duration, Effect, Layer, Schema } from "effect"
+import { HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import * as Admission from "../admission/Admission.ts"
 import * as Saturation from "../bounded/Saturation.ts"
+import * as Health from "../edge/Health.ts"
+import { documented } from "../edge/openapi.ts"
+import * as Operators from "../edge/Operators.ts"
 import type * as Policy from "../edge/Policy.ts"
 import * as Problem from "../edge/Problem.ts"
+import * as RespondAsync from "../edge/RespondAsync.ts"
 import { recording, RouteTable } from "../edge/routes.ts"
 import * as Server from "../edge/Server.ts"
 import * as Supervised from "../edge/Supervised.ts"
+import * as TasksApi from "../edge/TasksApi.ts"
 import * as TaskTree from "../task/TaskTree.ts"
+import * as Export from "../telemetry/Export.ts"
+import type { ExportConfigError } from "../telemetry/ExportConfigError.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { drain } from "./drain.ts"
 import { runMain } from "./main.ts"
 
@@ -34,6 +42,14 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
   readonly policy?: Policy.Policy
   /** Bounds on the whole service. */
   readonly admission?: Admission.Options
+  /** What readiness depends on. */
+  readonly health?: Health.Options<R>
+  /** Bounds on answers given later. */
+  readonly async?: RespondAsync.Options
+  /** Bounds on those who follow tasks. */
+  readonly tasks?: TasksApi.Options
+  /** Who may use `/tasks`, `/saturation` and `/metrics`. */
+  readonly operators?: Operators.Options
   /** How it stops. */
   readonly drain?: DrainOptions
 }
@@ -54,6 +70,14 @@ export interface DrainOptions {
 }
 
 /**
+ * How a service can fail to start, besides its own resources and handlers.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export type StartError = Server.ListenError | ExportConfigError | Config.ConfigError
+
+/**
  * The service as a layer: resources below, handlers above them, the listener last and therefore
  * closed first.
  *
@@ -63,17 +87,25 @@ export interface DrainOptions {
 export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
   api: HttpApi.HttpApi<Id, Groups>,
   options: Options<Id, Groups, R, E, ER>,
-): Layer.Layer<Server.Server, E | ER | Server.ListenError> => {
+): Layer.Layer<Server.Server, E | ER | StartError> => {
   const table = new RouteTable()
   const resources = (options.resources ?? Layer.empty) as Layer.Layer<R, ER>
   const core = Layer.provideMerge(
     Supervised.layer(api, options.policy === undefined ? {} : { policy: options.policy }),
-    Admission.layer(options.admission),
+    Layer.mergeAll(
+      Admission.layer(options.admission),
+      RespondAsync.layer(options.async),
+      Health.layer(options.health),
+    ),
   )
+  const document = documented(api)
   const routes = Layer.mergeAll(
-    HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
-    HttpApiScalar.layer(api, { path: "/docs" }),
+    HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
+    HttpApiScalar.layer(document, { path: "/docs" }),
   ).pipe(Layer.provide(options.handlers), Layer.provide(HttpServer.layerServices))
+  const surface = Layer.mergeAll(TasksApi.layer(options.tasks), Health.routes).pipe(
+    Layer.provide(Operators.layer(options.operators)),
+  )
   const budget = {
     readinessDelayMs: millis(options.drain?.readinessDelay, "0 millis"),
     graceMs: millis(options.drain?.grace, "20 seconds"),
@@ -86,12 +118,11 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
       server: yield* Server.Server,
       admission: yield* Admission.Admission,
       tree: yield* TaskTree.TaskTree,
-      notReady: () => {},
+      notReady: (yield* Health.Health).drain,
     }
-    yield* Effect.provideService(
-      http.serve(router.asHttpEffect()),
-      Problem.AllowedMethods,
-      table.allowed,
+    yield* http.serve(router.asHttpEffect()).pipe(
+      Effect.provideService(Problem.AllowedMethods, table.allowed),
+      Effect.provideService(HttpMiddleware.SpanNameGenerator, table.spanName),
     )
     // Added last, so it runs first, while everything below is still there.
     yield* Effect.addFinalizer(() =>
@@ -103,17 +134,36 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     )
   }))
   return app.pipe(
-    Layer.provide(routes as Layer.Layer<never>),
+    Layer.provide(Layer.merge(routes as Layer.Layer<never>, surface)),
     Layer.provideMerge(recording(table)),
     Layer.provideMerge(Server.layer(options.server)),
     Layer.provide(core),
     Layer.provide(resources),
-    Layer.provide(Layer.mergeAll(
-      Layer.sync(Saturation.Saturation, Saturation.makeUnsafe),
-      Layer.sync(TaskTree.TaskTree, TaskTree.makeUnsafe),
-    )),
-  ) as Layer.Layer<Server.Server, E | ER | Server.ListenError>
+    Layer.provide(Layer.provideMerge(telemetry(api.identifier), registries())),
+  ) as Layer.Layer<Server.Server, E | ER | StartError>
 }
+
+/** Every service has registries of its own, so that two in one process do not meet in them. */
+const registries = () =>
+  Layer.mergeAll(
+    Layer.sync(Saturation.Saturation, Saturation.makeUnsafe),
+    Layer.sync(TaskTree.TaskTree, TaskTree.makeUnsafe),
+    Layer.sync(Metrics.Metrics, Metrics.makeUnsafe),
+  )
+
+/** Exporters are built first and closed last: they tell also how everything else ended. */
+const telemetry = (serviceName: string) =>
+  Layer.provideMerge(
+    Export.layer({ serviceName }),
+    Layer.effectDiscard(Effect.withFiber((fiber) => {
+      const tree = fiber.getRef(TaskTree.TaskTree)
+      const saturation = fiber.getRef(Saturation.Saturation)
+      return Metrics.source((now) => ({
+        tasks: Effect.runSync(tree.counts),
+        bounded: saturation.snapshot(now),
+      }))
+    })),
+  )
 
 /**
  * Runs the service as the process: the last line of a program.
@@ -152,7 +202,17 @@ export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R
 
 const address = Config.all({
   hostname: Config.withDefault(Config.String("HOST"), "127.0.0.1"),
-  port: Config.withDefault(Config.Port("PORT"), 8080),
+  // `Config.Port` does not take 0, which means "any free one".
+  port: Config.withDefault(
+    Config.schema(
+      Schema.FiniteFromString.check(
+        Schema.isInt(),
+        Schema.isBetween({ minimum: 0, maximum: 65_535 }),
+      ),
+      "PORT",
+    ),
+    8080,
+  ),
 })
 
 const millis = (input: Duration.Input | undefined, otherwise: Duration.Input): number =>

