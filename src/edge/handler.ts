@@ -1,0 +1,80 @@
+import { Context, Effect, type Scope } from "effect"
+import { HttpEffect, type HttpMiddleware, HttpServerRequest } from "effect/http"
+import type { HttpServerResponse } from "effect/http"
+import * as CancelReason from "../task/CancelReason.ts"
+import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import * as Problem from "./Problem.ts"
+import { toPlatform } from "./respond.ts"
+
+/** What a server serves. */
+export type App = Effect.Effect<
+  HttpServerResponse.HttpServerResponse,
+  unknown,
+  HttpServerRequest.HttpServerRequest | Scope.Scope
+>
+
+/**
+ * Compiles an app into the platform's handler. It needs no socket, so that tests can drive it in
+ * virtual time.
+ */
+export const makeHandler = (
+  app: App,
+  context: Context.Context<Scope.Scope>,
+  middleware: HttpMiddleware.HttpMiddleware | undefined,
+  live: Set<Exchange>,
+): Deno.ServeHandler => {
+  const handled = HttpEffect.toHandled(
+    Effect.catchCause(app, Problem.fromCause),
+    (request, response) => {
+      const exchange = exchangeOf(request)!
+      return Effect.withFiber((fiber) => {
+        exchange.answer(toPlatform(response, request, fiber.context, exchange))
+        return Effect.void
+      })
+    },
+    middleware,
+  ) as Effect.Effect<void>
+  return (source, info) => {
+    const exchange = new Exchange()
+    exchange.info = info
+    attach(source, exchange)
+    const fiber = Effect.runForkWith(
+      Context.add(context, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(source)),
+    )(handled)
+    const exit = fiber.pollUnsafe()
+    if (exit !== undefined && !exchange.streams) {
+      return exchange.early ?? Problem.internalPlatform()
+    }
+    exchange.suspended = (record) => {
+      if (record.outcome !== undefined) return
+      record.armDeadline()
+      // What cannot end within its cancel is answered before it has.
+      record.onCancel((reason) => {
+        if (!exchange.answered) {
+          exchange.answer(Problem.renderPlatform(
+            Problem.fromCancel(reason),
+            Problem.randomOf(fiber),
+          ))
+        }
+      })
+    }
+    if (exchange.record !== undefined) exchange.suspended(exchange.record)
+    live.add(exchange)
+    const onAbort = () => {
+      if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
+      else fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
+    }
+    const signal = source.signal
+    if (signal.aborted) onAbort()
+    else signal.addEventListener("abort", onAbort, { once: true })
+    exchange.onEnd = () => {
+      live.delete(exchange)
+      signal.removeEventListener("abort", onAbort)
+    }
+    fiber.addObserver(() => {
+      if (!exchange.answered) exchange.answer(Problem.internalPlatform())
+      if (!exchange.streams) exchange.end()
+    })
+    return exchange.early ?? exchange.wait()
+  }
+}
