@@ -1,0 +1,208 @@
+/**
+ * Tasks as resources: look, follow, cancel, fetch the result; and the list for operators.
+ *
+ * **Details** – the id is the right to see and cancel a task: it is unguessable, and nothing that a
+ * client sees names another task. None of these endpoints is admitted or counted as a request.
+ * *Bounded by* the number of event streams; *owned by* the service; *seen in* `/saturation` as
+ * `events`.
+ *
+ * @module
+ */
+import { Clock, type Duration, Effect, type Layer } from "effect"
+import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { register } from "../bounded/Saturation.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import type { TaskRecord } from "../task/record.ts"
+import { settled } from "../task/start.ts"
+import { info, TaskTree } from "../task/TaskTree.ts"
+import { eventsOf } from "./events.ts"
+import { Health } from "./Health.ts"
+import { isProblem, Listing, parseQuery } from "./list.ts"
+import { guard, Operators } from "./Operators.ts"
+import * as Problem from "./Problem.ts"
+import { Quota } from "./quota.ts"
+import { resource } from "./resource.ts"
+import { RespondAsync } from "./RespondAsync.ts"
+import type { Result } from "./results.ts"
+import { askAgain, cancelView, endedView, etagOf, json, liveView, matches } from "./view.ts"
+
+/**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /** Event streams at once. Default 256. */
+  readonly subscribers?: number
+  /** Events kept for a stream whose client does not read; then the oldest are dropped. Default 64. */
+  readonly buffer?: number
+  /** Between signs of life on a quiet stream. Default 15 seconds. */
+  readonly heartbeat?: Duration.Input
+}
+
+type Request = HttpServerRequest.HttpServerRequest
+type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse>
+
+/**
+ * The routes `GET /tasks`, `GET` and `DELETE /tasks/:id`, `GET /tasks/:id/result` and
+ * `GET /tasks/:id/events`.
+ *
+ * **Fails with** – nothing; a bound that is not a whole number above zero dies.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (
+  options: Options = {},
+): Layer.Layer<
+  never,
+  never,
+  HttpRouter.HttpRouter | Health | Operators | RespondAsync
+> =>
+  HttpRouter.use((router) =>
+    Effect.gen(function* () {
+      const tree = (yield* TaskTree).unsafe
+      const operators = yield* Operators
+      const { results } = yield* RespondAsync
+      const subscribers = new Quota("events", "events", options.subscribers ?? 256)
+      yield* register(subscribers)
+      const env = {
+        tree,
+        health: yield* Health,
+        subscribers,
+        buffer: options.buffer ?? 64,
+        heartbeat: options.heartbeat ?? "15 seconds",
+      }
+      const listing = new Listing(tree)
+
+      /** What the id names: a live task, else one that has ended and whose result is kept. */
+      const find = (
+        request: Request,
+        f: (task: TaskRecord | Result, now: number) => Answer,
+      ): Answer =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          const id = idOf(request)
+          const task = tree.find(id) ?? results.find(id, now)
+          return task === undefined ? Effect.succeed(unknown) : f(task, now)
+        })
+
+      yield* router.addAll([
+        ...resource("/tasks", {
+          GET: (request) => guard(operators, request, list(listing, request)),
+        }),
+        ...resource("/tasks/:id", {
+          GET: (request) =>
+            find(request, (task, now) => Effect.succeed(look(request, task, now, results.ttlMs))),
+          DELETE: (request) =>
+            find(request, (task) =>
+              isLive(task) ? cancel(request, task, operators) : Effect.succeed(json({
+                cancelled: false,
+                detail: "It had ended already.",
+                task: endedView(task, results.ttlMs),
+              }))),
+        }),
+        ...resource("/tasks/:id/result", {
+          GET: (request) =>
+            find(request, (task, now) =>
+              Effect.succeed(
+                isLive(task) ? notYet(task, now) : results.fetch(task.id, now)?.response ?? unknown,
+              )),
+        }),
+        ...resource("/tasks/:id/events", {
+          GET: (request) =>
+            find(request, (task) => eventsOf(env, request, task) as Answer),
+        }),
+      ])
+    })
+  )
+
+const isLive = (task: TaskRecord | Result): task is TaskRecord => !("response" in task)
+
+/** The part after `/tasks/`. */
+const idOf = (request: Request): string => request.url.split("?")[0]!.split("/")[2] ?? ""
+
+const search = (request: Request): URLSearchParams =>
+  new URLSearchParams(request.url.split("?")[1] ?? "")
+
+const unknown = Problem.render({
+  slug: "no-such-task",
+  status: 404,
+  title: "There is no such task",
+  detail: "It never existed, or it has ended and its result is no longer kept.",
+}, 0)
+
+const noCache = { "cache-control": "private, no-cache" }
+
+const look = (
+  request: Request,
+  task: TaskRecord | Result,
+  now: number,
+  ttlMs: number,
+): HttpServerResponse.HttpServerResponse => {
+  const live = isLive(task) ? info(task, now) : undefined
+  const view = live === undefined ? endedView(task as Result, ttlMs) : liveView(live)
+  const etag = etagOf(view)
+  const headers: Record<string, string> = { ...noCache, etag }
+  if (live !== undefined) headers["retry-after"] = String(askAgain(live))
+  else headers["link"] = `<${view.result}>; rel="related"; title="result"`
+  return matches(request.headers["if-none-match"], etag)
+    ? notModified(headers)
+    : json(view, { headers })
+}
+
+const notYet = (task: TaskRecord, now: number): HttpServerResponse.HttpServerResponse => {
+  const { deadline: _, ...view } = liveView(info(task, now))
+  return Problem.render({
+    slug: "not-finished",
+    status: 409,
+    title: "The task has not ended",
+    detail: `It is ${view.state}. Look at /tasks/${task.id}, or follow /tasks/${task.id}/events.`,
+    extensions: { state: view.state, progress: view.progress },
+    retryAfterMs: askAgain(info(task, now)) * 1000,
+  }, 0)
+}
+
+/** Cancels and waits for the cleanup, at most its budget, which the task tree enforces. */
+const cancel = (request: Request, task: TaskRecord, operators: Operators): Answer =>
+  Effect.suspend(() => {
+    const by = operators.hasToken(request) ? "operator" : "client"
+    const note = (search(request).get("note") ?? "").slice(0, 200)
+    const before = task.cancelledAt >= 0 ? task.scope.effectiveReason() : undefined
+    task.cancel(CancelReason.Requested(by, note))
+    return Effect.map(settled(task), () => {
+      const abandoned = task.outcome === undefined
+      const reason = task.scope.effectiveReason()
+      return json({
+        cancelled: abandoned || task.outcome === "cancelled",
+        detail: before !== undefined
+          ? "It was being cancelled already."
+          : abandoned
+          ? `It was cancelled, but its cleanup has not ended after ${task.cleanupMs} ms. It stays ` +
+            "listed until it does."
+          : task.outcome === "cancelled"
+          ? "It was cancelled and has cleaned up."
+          : "It ended before the cancel took effect.",
+        id: task.id,
+        name: task.name,
+        state: task.state,
+        outcome: task.outcome ?? null,
+        cancelReason: reason === undefined ? null : cancelView(reason),
+        cleanup: abandoned ? "abandoned" : "done",
+      })
+    })
+  })
+
+const list = (listing: Listing, request: Request): Answer =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => {
+    const query = parseQuery(search(request))
+    return isProblem(query)
+      ? Effect.succeed(Problem.render(query, 0))
+      : Effect.map(listing.page(query, now), (page) =>
+        json(page, { headers: { "cache-control": "no-store" } }))
+  })
+
+const notModified = (headers: Record<string, string>): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.empty({ status: 304, headers })

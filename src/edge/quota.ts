@@ -1,0 +1,83 @@
+import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import { type Reason, reasons, type Refusal } from "../bounded/Refused.ts"
+
+/** A number of places without a queue: who finds none is refused. */
+export class Quota implements Bounded {
+  readonly kind: string
+  readonly name: string
+  readonly capacity: number
+  inUse = 0
+  private highWater = 0
+  private readonly counts = Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<
+    Reason,
+    number
+  >
+
+  constructor(kind: string, name: string, capacity: number) {
+    if (!Number.isSafeInteger(capacity) || capacity < 1) {
+      throw new RangeError(
+        `The ${kind} "${name}" needs a whole number of places above zero, not ${capacity}.`,
+      )
+    }
+    this.kind = kind
+    this.name = name
+    this.capacity = capacity
+  }
+
+  /** Takes a place, or says why not. */
+  enter(): Refusal | undefined {
+    if (this.inUse >= this.capacity) return this.refuse("QueueFull", 1000)
+    this.took()
+    return undefined
+  }
+
+  /** Notes a place taken. */
+  took(): void {
+    this.inUse++
+    if (this.inUse > this.highWater) this.highWater = this.inUse
+  }
+
+  /** Gives a place back. */
+  leave(): void {
+    this.inUse--
+  }
+
+  refuse(reason: Reason, retryAfterMs: number): Refusal {
+    this.counts[reason]++
+    return {
+      _tag: "Refusal",
+      reason,
+      kind: this.kind,
+      resource: this.name,
+      inUse: this.inUse,
+      capacity: this.capacity,
+      waiting: 0,
+      predictedWaitMs: 0,
+      retryAfterMs,
+    }
+  }
+
+  stats(_now: number): Stats {
+    return {
+      kind: this.kind,
+      name: this.name,
+      capacity: this.capacity,
+      inUse: this.inUse,
+      waiting: 0,
+      queueCapacity: 0,
+      highWater: this.highWater,
+      oldestWaitMs: 0,
+      predictedWaitMs: 0,
+      refused: { ...this.counts },
+    }
+  }
+
+  predict(): number {
+    return 0
+  }
+
+  reserve(_request: Request): Ticket | Refusal {
+    // There is no line in which a ticket could be a place.
+    return this.refuse("QueueFull", 1000)
+  }
+}
