@@ -94,6 +94,8 @@ export const remaining: Effect.Effect<Duration.Duration> = Effect.withFiber((fib
  * **Interruption** – interrupts the effect and waits for its cleanup, which counts into the cleanup
  * budget of the task around it. In an uninterruptible region the deadline still holds.
  *
+ * **Gotchas** – what the effect forks with plain `Effect.forkChild` ends with the region.
+ *
  * @example Half a second for the whole of it
  * ```ts
  * import { Effect } from "effect"
@@ -128,7 +130,10 @@ export const within = (duration: Duration.Input, name = "Deadline.within"): <A, 
           Context.add(fiber.context, CurrentScope, scope),
           shallow(self) as Effect.Effect<A, E>,
         )
-        const finish = (exit: Exit.Exit<A, E>) => resume(outcome(exit, scope, deadline, name))
+        const finish = (exit: Exit.Exit<A, E>) => {
+          scope.end()
+          resume(outcome(exit, scope, deadline, name))
+        }
         const done = child.pollUnsafe()
         if (done !== undefined) return finish(done)
         const timers = timersOf(clock)

@@ -184,7 +184,9 @@ export const progress = (
     if (record !== undefined) {
       const value: Progress = { done: step.done, total: step.total, note: step.note }
       record.progress = value
-      record.tree.emit(record, { _tag: "Progress", progress: value })
+      if (record.tree.observed(record)) {
+        record.tree.emit(record, { _tag: "Progress", progress: value })
+      }
     }
     return Effect.void
   })

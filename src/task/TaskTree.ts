@@ -178,7 +178,7 @@ export const info = (record: TaskRecord, now: number): TaskInfo => ({
   state: record.state,
   startedAt: record.startedAt,
   ageMs: now - record.startedAt,
-  deadline: record.scope.deadline === Infinity ? undefined : record.scope.deadline,
+  deadline: record.scope.limit === Infinity ? undefined : record.scope.limit,
   waitingOn: record.waitingOn,
   progress: record.progress,
   cancelReason: record.scope.effectiveReason(),

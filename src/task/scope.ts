@@ -31,7 +31,9 @@ export class CancelScope {
   private why: CancelReason | undefined
   /** Until when work in this frame may clean up, once it is being cancelled. */
   private until: number | undefined
-  private readonly own: number
+  /** The deadline it was made with, which stays what it was when the work is cancelled. */
+  readonly limit: number
+  private over = false
   /** The cancel that was in progress when this frame began: it does not concern this frame. */
   private readonly under: CancelScope | undefined
   /** The nearest frame that was cancelled, as of `seenAt`: chains get long, and cancels are rare. */
@@ -46,7 +48,7 @@ export class CancelScope {
     holds: Bounded | undefined,
   ) {
     this.parent = parent
-    this.own = deadline
+    this.limit = deadline
     this.task = task
     this.tickets = tickets
     this.holds = holds
@@ -68,7 +70,10 @@ export class CancelScope {
    */
   get deadline(): number {
     const frame = this.cancelledFrame()
-    if (frame === this.under) return this.task?.ended === true ? Infinity : this.own
+    if (frame === this.under) {
+      if (this.task?.ended === true) return Infinity
+      return this.over ? this.parent?.deadline ?? Infinity : this.limit
+    }
     return frame!.until ?? frame!.parent?.deadline ?? Infinity
   }
 
@@ -95,6 +100,11 @@ export class CancelScope {
   cleanUpUntil(instant: number): void {
     this.until = instant
     cancels++
+  }
+
+  /** Nobody enforces its deadline any more: a fiber that stays behind is bound by the one above. */
+  end(): void {
+    this.over = true
   }
 
   /** Whether this frame or one above holds a slot of that thing. */

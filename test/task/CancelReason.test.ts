@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { CancelReason, Deadline, Task, TaskTree } from "@weir/runtime"
-import { Effect, Fiber, Scope } from "effect"
+import { CancelReason, Deadline, Task, type TaskTree } from "@weir/runtime"
+import { Effect, Fiber, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { CurrentScope } from "../../src/task/scope.ts"
 import { clean, fork, Trace } from "./support.ts"

@@ -233,6 +233,23 @@ describe("Deadline.within", () => {
       })
     ))
 
+  it.effect("does not bind a fiber that stays behind, which may have deadlines of its own", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        const stray = yield* Deadline.within("1 second")(
+          Effect.forkDetach(
+            Effect.andThen(
+              Effect.sleep("10 millis"),
+              Effect.flip(Deadline.within("5 seconds")(Effect.never)),
+            ),
+            { startImmediately: true },
+          ),
+        )
+        yield* TestClock.adjust("5010 millis")
+        expect(yield* Fiber.join(stray)).toMatchObject({ _tag: "DeadlineExceeded", deadline: 5010 })
+      })
+    ))
+
   it.effect("lets the work after it go on with the deadline above", () =>
     clean(() =>
       Effect.gen(function* () {

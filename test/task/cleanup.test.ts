@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { CancelReason, Task, TaskTree } from "@weir/runtime"
+import { CancelReason, Task, type TaskTree } from "@weir/runtime"
 import { Deferred, Effect, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { clean, fork, Trace } from "./support.ts"

@@ -1,6 +1,6 @@
 import { expect } from "@effect/vitest"
 import { CancelReason, TaskTree } from "@weir/runtime"
-import { Clock, Effect, Exit, Fiber, Option } from "effect"
+import { Clock, Effect, Exit, type Fiber, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { timersOf } from "../../src/task/timers.ts"
 
@@ -89,3 +89,14 @@ const text = (value: unknown): string =>
     : value instanceof Error
     ? value.message
     : String(value)
+
+/** A seeded generator (mulberry32): the same seed gives the same test. */
+export const random = (seed: number): (below: number) => number => {
+  let state = seed
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return Math.floor(((t ^ (t >>> 14)) >>> 0) / 4294967296 * below)
+  }
+}
