@@ -145,6 +145,7 @@ class Estimator implements ServiceTime {
     sorted[hole] = ms
     this.#ring[this.#next] = ms
     this.#next = (this.#next + 1) % size
-    this.#p90 = sorted[Math.ceil(this.#count * 0.9) - 1]!
+    // Rounded down: among a few samples one outlier is no percentile.
+    this.#p90 = sorted[Math.floor((this.#count - 1) * 0.9)]!
   }
 }

@@ -13,11 +13,18 @@ class SlotTicket implements Ticket {
   readonly bounded: Slots
   readonly service: number | undefined
   readonly promised: number | undefined
+  readonly probe: boolean
 
-  constructor(bounded: Slots, service: number | undefined, promised: number | undefined) {
+  constructor(
+    bounded: Slots,
+    service: number | undefined,
+    promised: number | undefined,
+    probe: boolean,
+  ) {
     this.bounded = bounded
     this.service = service
     this.promised = promised
+    this.probe = probe
   }
 
   readonly release = (): void => this.bounded.settle(this)
@@ -43,7 +50,7 @@ export interface Options {
   readonly shed?: boolean | undefined
 }
 
-/** Shortest time between two probes of an idle thing whose estimate refuses everything. */
+/** Shortest time without a completion before a probe, and between two probes. */
 const probeEveryMs = 1000
 
 /**
@@ -61,9 +68,10 @@ const probeEveryMs = 1000
  * - Unknown service time, neither declared by a caller: only the bound on the queue limits the first
  *   burst. When the first sample arrives, the line is swept once, and who can no longer make it is
  *   refused as `Late`.
- * - A thing that stands idle does not refuse for ever on the strength of an old estimate: at most
- *   once per second, or per estimated service time, one piece of work is let in as a probe, and its
- *   completion replaces the estimate.
+ * - An old estimate does not refuse for ever: while slots are free and nothing has completed for a
+ *   second, one piece of work per second is let in as a probe, and the first completion after such a
+ *   drought replaces the estimate. So one outage, in which all work was cancelled at its deadline,
+ *   is over within a second of its end.
  */
 export class Slots implements Bounded {
   readonly kind: string
@@ -81,7 +89,12 @@ export class Slots implements Bounded {
   #highWater = 0
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
-  #observedAt: number | undefined = undefined
+  #completedAt: number | undefined = undefined
+  #probedAt = -Infinity
+  /** When the estimate was last replaced. */
+  #epoch = -Infinity
+  /** Cancelled work has raised the estimate since anything completed. */
+  #raised = false
   #codel = Codel.make()
   #refused: Record<Reason, number> = {
     QueueFull: 0,
@@ -131,8 +144,8 @@ export class Slots implements Bounded {
     const counted = held?.promised === undefined ? wait : 0
     const margin = held === undefined ? this.#margin : 0
     const feasible = this.#feasible(counted, this.#own(held?.service), deadline - now, margin)
-    let probe = false
-    if (!feasible && !(probe = this.#mayProbe(now, deadline))) {
+    const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
+    if (!feasible && !probe) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
     }
     const promised = this.service.known ? wait : undefined
@@ -154,13 +167,13 @@ export class Slots implements Bounded {
     this.#running.remove(entry)
     entry.state = "ended"
     const elapsed = Math.max(0, now - entry.since)
-    const blind = !this.service.known
-    if (outcome === "cancelled") this.service.observeCensored(elapsed)
-    else if (entry.probe || this.#assumed) this.service.replace(elapsed)
-    else this.service.observe(elapsed)
-    if (outcome === "completed") this.#assumed = false
-    this.#observedAt = now
-    if (blind && this.service.known) this.#sweep(now)
+    if (outcome === "completed") this.#learn(elapsed, entry.probe, now)
+    // Work from before a drought ended says nothing about the time after it.
+    else if (entry.since >= this.#epoch) {
+      const before = this.service.estimate
+      this.service.observeCensored(elapsed)
+      if (this.service.estimate > before) this.#raised = true
+    }
     this.#handOver(now)
   }
 
@@ -197,13 +210,13 @@ export class Slots implements Bounded {
     }
     const wait = this.#predict(now, this.#waiters.size + this.#tickets)
     if (!this.#room()) return this.#refuse("QueueFull", now, wait)
-    if (
-      !this.#feasible(wait, service ?? this.#own(undefined), deadline - now, this.#margin) &&
-      !this.#mayProbe(now, deadline)
-    ) return this.#refuse("Infeasible", now, wait)
+    const own = service ?? this.#own(undefined)
+    const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
+    const probe = !feasible && this.#mayProbe(now, deadline)
+    if (!feasible && !probe) return this.#refuse("Infeasible", now, wait)
     this.#tickets++
     this.#mark()
-    return new SlotTicket(this, service, this.service.known ? wait : undefined)
+    return new SlotTicket(this, service, this.service.known ? wait : undefined, probe)
   }
 
   /** Ends a ticket; a second call does nothing. */
@@ -329,10 +342,24 @@ export class Slots implements Bounded {
       Feasibility.decide(wait, own, timeLeft, margin)
   }
 
+  #learn(elapsed: number, probe: boolean, now: number): void {
+    const blind = !this.service.known
+    const drought = this.#raised && now - (this.#completedAt ?? now) >= probeEveryMs
+    if (probe || drought || this.#assumed) {
+      this.service.replace(elapsed)
+      this.#epoch = now
+    } else this.service.observe(elapsed)
+    this.#completedAt = now
+    this.#raised = this.#assumed = false
+    if (blind) this.#sweep(now)
+  }
+
   #mayProbe(now: number, deadline: number): boolean {
-    const idleSince = this.#observedAt ??= now
-    return deadline > now && this.#running.size + this.#waiters.size + this.#tickets === 0 &&
-      now - idleSince >= Math.max(probeEveryMs, this.service.estimate)
+    const since = Math.max(this.#completedAt ??= now, this.#probedAt)
+    const free = this.capacity - this.#running.size
+    if (deadline <= now || this.#waiters.size >= free || now - since < probeEveryMs) return false
+    this.#probedAt = now
+    return true
   }
 
   #predict(now: number, ahead: number): number {
@@ -351,7 +378,7 @@ export class Slots implements Bounded {
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
     this.#refused[reason]++
     // What is refused for lack of time alone gets the time after which the estimate is tried again.
-    const drain = wait > 0 ? wait : Math.max(probeEveryMs, this.service.estimate)
+    const drain = wait > 0 ? wait : probeEveryMs
     return {
       _tag: "Refusal",
       reason,

@@ -213,15 +213,17 @@ describe("slots", () => {
     it("probes once per second when an idle thing would refuse everything, and recovers", () => {
       const slots = make({ capacity: 4, expectedMs: 50 })
       for (let i = 0; i < 4; i++) slots.leave(enter(slots, 0), 5000, "completed")
-      expect(reasonOf(slots.enter(5100, 5600))).toBe("Infeasible")
-      // Due after max(1 s, estimate).
-      const probe = enter(slots, 10_000, 10_500)
-      expect(reasonOf(slots.enter(10_000, 10_500))).toBe("Infeasible")
-      slots.leave(probe, 10_500, "cancelled")
-      expect(reasonOf(slots.enter(10_500, 11_000))).toBe("Infeasible")
-      slots.leave(enter(slots, 15_500, 16_000), 15_550, "completed")
+      expect(reasonOf(slots.enter(5999, 6499))).toBe("Infeasible")
+      const probe = enter(slots, 6000, 6500)
+      expect(reasonOf(slots.enter(6000, 6500))).toBe("Infeasible")
+      slots.leave(probe, 6500, "cancelled")
+      expect(reasonOf(slots.enter(6500, 7000))).toBe("Infeasible")
+      // A ticket may be the probe; it is not asked again when it is redeemed.
+      const ticket = reserve(slots, 7000, 7500)
+      expect(reasonOf(slots.enter(7000, 7500))).toBe("Infeasible")
+      slots.leave(enter(slots, 7010, 7500, ticket), 7060, "completed")
       expect(slots.service.estimate).toBe(50)
-      expect(enter(slots, 15_550, 16_050).state).toBe("running")
+      expect(enter(slots, 7060, 7560).state).toBe("running")
     })
 
     it("says when to come back", () => {
