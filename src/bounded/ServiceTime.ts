@@ -107,8 +107,16 @@ class Estimator implements ServiceTime {
 
   observeCensored(elapsedMs: number): void {
     if (!(elapsedMs > this.estimate)) return
-    if (this.#count === 0) this.#floor = elapsedMs
-    else this.observe(elapsedMs)
+    if (this.#count === 0) {
+      this.#floor = elapsedMs
+      return
+    }
+    const mean = this.#mean
+    const p90 = this.#p90
+    this.observe(elapsedMs)
+    // Starting again from four samples may forget larger ones before them.
+    this.#mean = Math.max(mean, this.#mean)
+    this.#p90 = Math.max(p90, this.#p90)
   }
 
   replace(ms: number): void {

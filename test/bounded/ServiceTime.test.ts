@@ -108,6 +108,7 @@ describe("ServiceTime", () => {
         expect(time.p90).toBeGreaterThanOrEqual(p90)
       }
     },
+    { arbitrary: { runs: 1000 } },
   )
 
   it.prop(
