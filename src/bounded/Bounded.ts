@@ -10,7 +10,7 @@ import type { Reason } from "./Refused.ts"
  * One picture of a bounded thing. Counts are exact at the moment of the call.
  *
  * **Details** – `inUse` never exceeds `capacity`; `waiting` counts waiters and tickets that have
- * not been redeemed yet and never exceeds `queueCapacity`; `highWater` is the largest `waiting`
+ * not been redeemed yet and never exceeds `queueCapacity` plus the free slots; `highWater` is the largest `waiting`
  * ever seen; `oldestWaitMs` is 0 while nobody waits; `refused` counts since the thing was made.
  *
  * @category models

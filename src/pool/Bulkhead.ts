@@ -10,7 +10,10 @@ import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import type { CancelScope } from "../task/scope.ts"
 import { CurrentScope, frameOf } from "../task/scope.ts"
+import { Metrics } from "../telemetry/Metrics.ts"
+import * as Spans from "../telemetry/Spans.ts"
 import type { Entry } from "./entry.ts"
+import { problem, toMillis } from "./options.ts"
 import type { SlotsStats } from "./slots.ts"
 import { Slots } from "./slots.ts"
 
@@ -181,7 +184,7 @@ class Impl implements Bulkhead {
   readonly name: string
   readonly bounded: Slots
   readonly #maxWaitMs: number
-  readonly #onWait: ((waitMs: number) => void) | undefined
+  readonly #onWait: (waitMs: number) => void
   readonly #wake: (task: () => void) => void
   readonly #context: Context.Context<Scope.Scope>
   #watching = false
@@ -189,7 +192,12 @@ class Impl implements Bulkhead {
   constructor(options: Options, fiber: Fiber.Fiber<unknown, unknown>) {
     this.name = options.name
     this.#maxWaitMs = toMillis(options.maxWait ?? "30 seconds")
-    this.#onWait = options.onWait
+    const waits = fiber.getRef(Metrics).poolWait(options.name)
+    const onWait = options.onWait
+    this.#onWait = onWait === undefined ? (ms) => waits.observe(ms) : (ms) => {
+      waits.observe(ms)
+      onWait(ms)
+    }
     this.bounded = new Slots({
       kind: options.kind ?? "bulkhead",
       name: options.name,
@@ -217,10 +225,10 @@ class Impl implements Bulkhead {
       if (scope.holding(this.bounded)) return this.#reentrant()
       const entered = this.#enter(fiber, scope)
       if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
-      return entered.state === "running"
+      return entered.state === "running" && !Spans.isTracing(fiber)
         ? this.#run(restore(effect), entered, fiber, scope)
         : Effect.flatMap(
-          this.#wait(entered, fiber, scope, restore),
+          this.#traced(entered, fiber, scope, restore),
           () => this.#run(restore(effect), entered, fiber, scope),
         )
     })
@@ -240,9 +248,9 @@ class Impl implements Bulkhead {
             return Effect.void
           }),
       )
-      return entered.state === "running"
+      return entered.state === "running" && !Spans.isTracing(fiber)
         ? hold
-        : Effect.flatMap(this.#wait(entered, fiber, scope, restore), () => hold)
+        : Effect.flatMap(this.#traced(entered, fiber, scope, restore), () => hold)
     },
   )
 
@@ -253,8 +261,21 @@ class Impl implements Bulkhead {
   #enter(fiber: Fiber.Fiber<unknown, unknown>, scope: CancelScope): Entry | Refused.Refusal {
     const ticket = scope.ticketFor(this.bounded)
     const entered = this.bounded.enter(millis(fiber), scope.deadline, ticket)
-    if (entered._tag === "Entry" && entered.state === "running") this.#onWait?.(0)
+    if (entered._tag === "Entry" && entered.state === "running") this.#onWait(0)
     return entered
+  }
+
+  /** The wait as a span; one of no length shows that there was a slot at once. */
+  #traced(
+    entry: Entry,
+    fiber: Fiber.Fiber<unknown, unknown>,
+    scope: CancelScope,
+    restore: Restore,
+  ): Effect.Effect<void, Refused.Refused> {
+    return Spans.withSpan("ResourcePool.wait", {
+      attributes: () => ({ [Spans.attributes.pool]: this.name }),
+      cancelReason: () => scope.effectiveReason(),
+    })(entry.state === "running" ? Effect.void : this.#wait(entry, fiber, scope, restore))
   }
 
   #wait(
@@ -292,7 +313,7 @@ class Impl implements Bulkhead {
       }, true),
       () => {
         if (entry.refusal !== undefined) return Effect.fail(Refused.fromRefusal(entry.refusal))
-        this.#onWait?.(entry.waited)
+        this.#onWait(entry.waited)
         return Effect.void
       },
     )
@@ -359,29 +380,4 @@ class Impl implements Bulkhead {
       new ReentrantAcquire({ kind: this.bounded.kind, resource: this.bounded.name }),
     )
   }
-}
-
-const toMillis = (input: Duration.Input): number =>
-  Duration.toMillis(Duration.fromInputUnsafe(input))
-
-const problem = (options: Options): string | undefined => {
-  const { capacity, expected, margin, maxWait, name, queueCapacity } = options
-  const what = `Cannot make the ${options.kind ?? "bulkhead"} "${name}"`
-  if (name === "") return `${what}: its name is empty. Give it a name.`
-  if (!Number.isSafeInteger(capacity) || capacity < 1) {
-    return `${what}: capacity is ${capacity}. Use an integer of at least 1.`
-  }
-  if (queueCapacity !== undefined && (!Number.isSafeInteger(queueCapacity) || queueCapacity < 0)) {
-    return `${what}: queueCapacity is ${queueCapacity}. Use an integer of at least 0.`
-  }
-  if (expected !== undefined && !(toMillis(expected) > 0 && toMillis(expected) < Infinity)) {
-    return `${what}: expected is not a positive, finite duration.`
-  }
-  if (margin !== undefined && !(margin >= 0 && margin < Infinity)) {
-    return `${what}: margin is ${margin}. Use a number of at least 0, such as 0.1.`
-  }
-  if (maxWait !== undefined && !(toMillis(maxWait) > 0)) {
-    return `${what}: maxWait is not a positive duration.`
-  }
-  return undefined
 }

@@ -1,0 +1,38 @@
+import { Duration } from "effect"
+
+/** The options that are checked when a bulkhead is made. */
+interface Checked {
+  readonly name: string
+  readonly kind?: string | undefined
+  readonly capacity: number
+  readonly queueCapacity?: number | undefined
+  readonly expected?: Duration.Input | undefined
+  readonly margin?: number | undefined
+  readonly maxWait?: Duration.Input | undefined
+}
+
+export const toMillis = (input: Duration.Input): number =>
+  Duration.toMillis(Duration.fromInputUnsafe(input))
+
+/** What is wrong with the options, as one sentence: a mistake of the program. */
+export const problem = (options: Checked): string | undefined => {
+  const { capacity, expected, margin, maxWait, name, queueCapacity } = options
+  const what = `Cannot make the ${options.kind ?? "bulkhead"} "${name}"`
+  if (name === "") return `${what}: its name is empty. Give it a name.`
+  if (!Number.isSafeInteger(capacity) || capacity < 1) {
+    return `${what}: capacity is ${capacity}. Use an integer of at least 1.`
+  }
+  if (queueCapacity !== undefined && (!Number.isSafeInteger(queueCapacity) || queueCapacity < 0)) {
+    return `${what}: queueCapacity is ${queueCapacity}. Use an integer of at least 0.`
+  }
+  if (expected !== undefined && !(toMillis(expected) > 0 && toMillis(expected) < Infinity)) {
+    return `${what}: expected is not a positive, finite duration.`
+  }
+  if (margin !== undefined && !(margin >= 0 && margin < Infinity)) {
+    return `${what}: margin is ${margin}. Use a number of at least 0, such as 0.1.`
+  }
+  if (maxWait !== undefined && !(toMillis(maxWait) > 0)) {
+    return `${what}: maxWait is not a positive duration.`
+  }
+  return undefined
+}
