@@ -77,11 +77,6 @@ export class CancelScope {
     return frame!.until ?? frame!.parent?.deadline ?? Infinity
   }
 
-  /** Whether this frame or one above was cancelled after this frame began. */
-  get cancelled(): boolean {
-    return this.cancelledFrame() !== this.under
-  }
-
   /** Own reason, else the nearest one above. */
   effectiveReason(): CancelReason | undefined {
     let frame = this.cancelledFrame()

@@ -98,9 +98,7 @@ export const startUnsafe = <A, E, R>(
   if (done !== undefined) finish(done)
   else {
     child.addObserver(finish)
-    // An owner that was cancelled while the task started could not reach it yet.
-    if (scope.cancelled) record.cancelByOwner("the owner")
-    else record.armDeadline(enforced)
+    record.armDeadline(enforced)
   }
   return started
 }

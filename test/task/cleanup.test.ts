@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { CancelReason, Task, type TaskTree } from "@weir/runtime"
+import { CancelReason, Deadline, Task, type TaskTree } from "@weir/runtime"
 import { Deferred, Effect, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { clean, fork, Trace } from "./support.ts"
@@ -119,6 +119,27 @@ describe("cleanup", () => {
         expect(yield* Effect.flip(task.join)).toMatchObject({ _tag: "Cancelled" })
         expect(Option.isNone(yield* Task.current)).toBe(true)
       })).pipe(Effect.provide(Logger.layer([])))
+    ))
+
+  it.effect("that was abandoned is hurried by no deadline any more", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        const seen: Array<Option.Option<number>> = []
+        const note = Effect.map(Deadline.current, (at) => void seen.push(at))
+        const until = yield* Deferred.make<void>()
+        const fiber = yield* fork(Effect.flip(Task.run(
+          "x",
+          Effect.onInterrupt(
+            Effect.never,
+            () => note.pipe(Effect.andThen(Deferred.await(until)), Effect.andThen(note)),
+          ),
+          { deadline: "1 second", cleanup: "2 seconds" },
+        )))
+        yield* TestClock.adjust("3 seconds")
+        yield* Fiber.join(fiber)
+        yield* Deferred.succeed(until, undefined)
+        expect(seen).toEqual([Option.some(3000), Option.none()])
+      }).pipe(Effect.provide(Logger.layer([])))
     ))
 
   it.effect("without a budget limit is awaited for ever", () =>
