@@ -157,7 +157,7 @@ const bearer = (request: HttpServerRequest.HttpServerRequest): string | undefine
 const digest = (text: string): Uint8Array => createHash("sha256").update(text).digest()
 
 const unauthorized = (tried: boolean): Problem.Problem => ({
-  slug: "operator-token-required",
+  slug: "unauthorized",
   status: 401,
   title: "Operators only",
   detail: tried
@@ -170,7 +170,7 @@ const unauthorized = (tried: boolean): Problem.Problem => ({
 })
 
 const forbidden = (detail: string): Problem.Problem => ({
-  slug: "operators-only",
+  slug: "forbidden",
   status: 403,
   title: "Operators only",
   detail,

@@ -28,7 +28,7 @@ export const eventsOf = (
   Effect.withFiber((fiber) => {
     if (request.method === "HEAD") {
       return Effect.succeed(
-        HttpServerResponse.empty({ headers: { ...headers, "content-type": type } }),
+        HttpServerResponse.empty({ status: 200, headers: { ...headers, "content-type": type } }),
       )
     }
     const last = lastEventId(request, env.tree)

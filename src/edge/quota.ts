@@ -1,5 +1,6 @@
 import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import { type Reason, reasons, type Refusal } from "../bounded/Refused.ts"
+import { Mistake } from "../internal/mistake.ts"
 
 /** A number of places without a queue: who finds none is refused. */
 export class Quota implements Bounded {
@@ -15,7 +16,7 @@ export class Quota implements Bounded {
 
   constructor(kind: string, name: string, capacity: number) {
     if (!Number.isSafeInteger(capacity) || capacity < 1) {
-      throw new RangeError(
+      throw new Mistake(
         `The ${kind} "${name}" needs a whole number of places above zero, not ${capacity}.`,
       )
     }
