@@ -1,4 +1,4 @@
-import type { CancelReason } from "./CancelReason.ts"
+import type { CancelReason } from "./reason.ts"
 
 /**
  * How a task ended: `cancelled` when it stopped because of an interrupt, `refused` when an admission

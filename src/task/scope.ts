@@ -1,6 +1,6 @@
 import { Context, type Fiber } from "effect"
 import type { Bounded, Ticket } from "../bounded/Bounded.ts"
-import type { CancelReason } from "./CancelReason.ts"
+import type { CancelReason } from "./reason.ts"
 
 /** What the pools below may read and write of the task above them. */
 export interface TaskAccount {
