@@ -5,6 +5,7 @@
  */
 import type { Scope } from "effect"
 import { Context, Effect } from "effect"
+import { Mistake } from "../internal/mistake.ts"
 import type { Bounded, Stats } from "./Bounded.ts"
 
 /**
@@ -36,7 +37,7 @@ export const makeUnsafe = (): Saturation => {
     addUnsafe: (bounded) => {
       const other = things.get(bounded.name)
       if (other !== undefined) {
-        throw new Error(
+        throw new Mistake(
           `Cannot register the ${bounded.kind} "${bounded.name}": a ${other.kind} of that name ` +
             "exists. Give each bounded thing a name of its own.",
         )

@@ -4,6 +4,7 @@
  * @module
  */
 import { Context, Duration } from "effect"
+import { Mistake } from "../internal/mistake.ts"
 
 /**
  * The fields, each optional: the endpoint's wins over the group's, the group's over the API's, the
@@ -86,7 +87,7 @@ export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resol
   const positive = (field: "deadline" | "cleanup" | "expected", otherwise: Duration.Input) => {
     const ms = Duration.toMillis(Duration.fromInputUnsafe(merged[field] ?? otherwise))
     if (ms > 0) return ms
-    throw new RangeError(
+    throw new Mistake(
       `Policy of ${name}: ${field} must be longer than zero. Leave it out for the default.`,
     )
   }

@@ -13,6 +13,7 @@ import {
 import { Admission } from "../admission/Admission.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Saturation } from "../bounded/Saturation.ts"
+import { Mistake } from "../internal/mistake.ts"
 import { TaskTree } from "../task/TaskTree.ts"
 import { Metrics } from "../telemetry/Metrics.ts"
 import { Compiled } from "./compiled.ts"
@@ -114,13 +115,13 @@ const later = (
 ): RespondAsync => {
   const stream = streamed(endpoint)
   if (stream !== undefined) {
-    throw new Error(
+    throw new Mistake(
       `Policy of ${name}: async is "${policy.async}", but its ${stream} is a stream, which cannot ` +
         'be kept for later. Set async to "never", or leave out the stream.',
     )
   }
   if (service === undefined) {
-    throw new Error(
+    throw new Mistake(
       `Policy of ${name}: async is "${policy.async}", but nothing keeps results. Use ` +
         "Service.layer, or provide RespondAsync.layer() to Supervised.layer.",
     )
@@ -132,7 +133,7 @@ const resolveUse = (registry: Saturation, endpoint: string, name: string): Bound
   const bounded = registry.get(name)
   if (bounded !== undefined) return bounded
   const known = registry.snapshot(0).map((stats) => `"${stats.name}"`).join(", ")
-  throw new Error(
+  throw new Mistake(
     `Policy of ${endpoint} uses "${name}", but there is no such pool. Known: ${
       known === "" ? "none" : known
     }. Provide its layer to the service, or correct the name.`,

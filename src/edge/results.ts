@@ -1,6 +1,7 @@
 import type { HttpServerResponse } from "effect/http"
 import type { Stats } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
+import { Mistake } from "../internal/mistake.ts"
 import type { CancelReason } from "../task/CancelReason.ts"
 import type { Outcome } from "../task/events.ts"
 import * as Problem from "./Problem.ts"
@@ -98,7 +99,7 @@ export class ResultStore extends Quota implements Results {
   constructor(bounds: Bounds) {
     super("results", "results", bounds.count)
     if (bounds.maxBytes > bounds.totalBytes) {
-      throw new RangeError(
+      throw new Mistake(
         `One result may have ${bounds.maxBytes} bytes, but all of them together only ` +
           `${bounds.totalBytes}. Lower async.maxBytes or raise async.totalBytes.`,
       )

@@ -22,6 +22,7 @@ import * as TaskTree from "../task/TaskTree.ts"
 import * as Export from "../telemetry/Export.ts"
 import type { ExportConfigError } from "../telemetry/ExportConfigError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import { closesWithin } from "./close.ts"
 import { drain } from "./drain.ts"
 import { runMain } from "./main.ts"
 
@@ -67,6 +68,8 @@ export interface DrainOptions {
   readonly grace?: Duration.Input
   /** For the cleanup of those that had to be cancelled. Default 5 seconds. */
   readonly cleanup?: Duration.Input
+  /** For the layers of the handlers to close, and again for those of the resources. Default 5 seconds. */
+  readonly close?: Duration.Input
 }
 
 /**
@@ -89,7 +92,13 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   options: Options<Id, Groups, R, E, ER>,
 ): Layer.Layer<Server.Server, E | ER | StartError> => {
   const table = new RouteTable()
-  const resources = (options.resources ?? Layer.empty) as Layer.Layer<R, ER>
+  const closeMs = millis(options.drain?.close, "5 seconds")
+  const resources = closesWithin(
+    (options.resources ?? Layer.empty) as Layer.Layer<R, ER>,
+    "resources",
+    closeMs,
+  )
+  const handlers = closesWithin(options.handlers, "handlers", closeMs)
   const core = Layer.provideMerge(
     Supervised.layer(api, options.policy === undefined ? {} : { policy: options.policy }),
     Layer.mergeAll(
@@ -102,7 +111,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(document, { path: "/docs" }),
-  ).pipe(Layer.provide(options.handlers), Layer.provide(HttpServer.layerServices))
+  ).pipe(Layer.provide(handlers), Layer.provide(HttpServer.layerServices))
   const surface = Layer.mergeAll(TasksApi.layer(options.tasks), Health.routes).pipe(
     Layer.provide(Operators.layer(options.operators)),
   )
@@ -170,7 +179,8 @@ const telemetry = (serviceName: string) =>
  *
  * **Details** – listens on `HOST` (127.0.0.1) and `PORT` (8080) unless the options say otherwise,
  * until SIGINT or SIGTERM; then drains and exits with 0. A second signal exits at once with 130 or
- * 143. A start that fails prints one sentence and exits with 1.
+ * 143. A start that fails, or a layer that does not close in its time, prints one sentence and exits
+ * with 1.
  *
  * @category constructors
  * @since 0.1.0

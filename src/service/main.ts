@@ -30,12 +30,14 @@ export const runMain = <A, E>(
   stopOn("SIGTERM", 143)
   fiber.addObserver((exit) => {
     if (Exit.isSuccess(exit) || (stopped && Cause.hasInterruptsOnly(exit.cause))) Deno.exit(0)
-    Effect.runFork(Console.error(explain(exit.cause))).addObserver(() => Deno.exit(1))
+    Effect.runFork(
+      Console.error(explain(exit.cause, running === undefined ? "Cannot start" : "Stopped")),
+    ).addObserver(() => Deno.exit(1))
   })
 }
 
 /** One sentence for what the user can mend; the whole cause for a bug. */
-export const explain = (cause: Cause.Cause<unknown>): string => {
+export const explain = (cause: Cause.Cause<unknown>, what: string): string => {
   for (const reason of cause.reasons) {
     const error = reason._tag === "Fail"
       ? reason.error
@@ -43,20 +45,23 @@ export const explain = (cause: Cause.Cause<unknown>): string => {
       ? reason.defect
       : undefined
     if (error instanceof Config.ConfigError) {
-      return `Cannot start: a setting is wrong: ${error.message.replaceAll(/\s*\n\s*/g, ", ")}. ` +
-        "Correct or unset the variable."
+      return `${what}: a setting is wrong: ${setting(error)}. Correct or unset the variable.`
     }
     if (error instanceof Error && (reason._tag === "Fail" || "_tag" in error)) {
-      return `Cannot start: ${error.message}`
+      return `${what}: ${error.message}`
     }
   }
-  return `Cannot start; this is a bug:\n${Cause.pretty(cause)}`
+  return `${what}; this is a bug:\n${Cause.pretty(cause)}`
 }
+
+const setting = (error: Config.ConfigError): string =>
+  error.message.replace(/^SchemaError\(([^]*)\)$/, "$1").replaceAll(/\s*\n\s*/g, ", ")
+
+// `Logger.consoleLogFmt` writes to standard output, whatever `LogToStderr` says.
+const logFmt = Logger.withConsoleError(Logger.formatLogFmt)
 
 /** Readable on a terminal, one line per entry elsewhere; stdout stays free for data. */
 export const logging: Layer.Layer<never> = Layer.merge(
-  Layer.suspend(() =>
-    Logger.layer([Deno.stderr.isTerminal() ? Logger.consolePretty() : Logger.consoleLogFmt])
-  ),
+  Layer.suspend(() => Logger.layer([Deno.stderr.isTerminal() ? Logger.consolePretty() : logFmt])),
   Layer.succeed(Logger.LogToStderr, true),
 )

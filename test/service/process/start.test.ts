@@ -1,0 +1,92 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import * as TestDatabase from "../../support/database.ts"
+import * as Process from "../../support/process.ts"
+
+const failed = (env: Readonly<Record<string, string>>) =>
+  Effect.gen(function* () {
+    const process = yield* Process.start("service", { PORT: "0", ...env })
+    expect(yield* process.exit).toBe(1)
+    // One line, no stack, and nothing that only a developer of Weir understands.
+    expect(process.err().trimEnd()).not.toMatch(/\n|\.ts:|bug|Error/)
+    return process.err().trimEnd()
+  })
+
+describe("a start that cannot succeed exits with 1 and one sentence", () => {
+  it.live("port in use", () =>
+    Effect.gen(function* () {
+      const url = yield* TestDatabase.url
+      const other = yield* Process.service(url)
+      const said = yield* failed({
+        DATABASE_URL: Redacted.value(url),
+        PORT: String(other.port),
+      })
+      expect(said).toBe(
+        `Cannot start: Cannot listen on 127.0.0.1:${other.port}: address in use. Stop the other ` +
+          "process or choose another port.",
+      )
+      // The one that was there first does not notice.
+      expect((yield* Process.get(other, "/fast")).status).toBe(200)
+    }))
+
+  it.live("a port that is none", () =>
+    Effect.gen(function* () {
+      for (const port of ["70000", "-1", "http", "80.5"]) {
+        expect(yield* failed({ PORT: port })).toMatch(/^Cannot start: a setting is wrong: .*PORT/)
+      }
+    }))
+
+  it.live("nobody at the address of the database", () =>
+    Effect.gen(function* () {
+      const free = Deno.listen({ hostname: "127.0.0.1", port: 0 })
+      const { port } = free.addr
+      free.close()
+      const said = yield* failed({ DATABASE_URL: `postgres://weir:secret@127.0.0.1:${port}/shop` })
+      expect(said).toMatch(
+        new RegExp(`^Cannot start: Cannot use the database 127.0.0.1:${port}/shop: .*Start the`),
+      )
+      expect(said).not.toContain("secret")
+    }))
+
+  it.live("an address of the database that is none", () =>
+    Effect.gen(function* () {
+      expect(yield* failed({ DATABASE_URL: "mysql://root:secret@localhost/shop" })).toBe(
+        "Cannot start: Cannot read DATABASE_URL: it is not a PostgreSQL address. Write it as " +
+          "postgres://user:password@host:5432/database.",
+      )
+    }))
+
+  it.live("a database that does not exist", () =>
+    Effect.gen(function* () {
+      const url = TestDatabase.withUrl(
+        yield* TestDatabase.server,
+        (url) => url.pathname = "/nowhere",
+      )
+      expect(yield* failed({ DATABASE_URL: Redacted.value(url) })).toMatch(
+        /^Cannot start: Cannot use the database .*nowhere.*Create it/,
+      )
+    }))
+
+  it.live("a name in `uses` that no pool has", () =>
+    Effect.gen(function* () {
+      const url = yield* TestDatabase.url
+      const said = yield* failed({
+        DATABASE_URL: Redacted.value(url),
+        FIXTURE_USES: "databse",
+      })
+      expect(said).toMatch(
+        /^Cannot start: Policy of fixture\.fast uses "databse", but there is no such pool\. Known: .*"database"/,
+      )
+    }))
+})
+
+it.live.skipIf(TestDatabase.external)(
+  "a wrong password: exits with 1 and one sentence",
+  () =>
+    Effect.gen(function* () {
+      const url = TestDatabase.withUrl(yield* TestDatabase.server, (url) => url.password = "guess")
+      const said = yield* failed({ DATABASE_URL: Redacted.value(url) })
+      expect(said).toMatch(/^Cannot start: Cannot use the database .*Correct user and password/)
+      expect(said).not.toContain("guess")
+    }),
+)

@@ -1,0 +1,100 @@
+/**
+ * A whole service as a process: what `Service.run` does is seen from outside. It tells on standard
+ * output what ended inside it, one line each. Read from the environment, beside what every service
+ * reads: `FIXTURE_READINESS_DELAY_MS`, `FIXTURE_GRACE_MS`, `FIXTURE_CLEANUP_MS` (of the drain),
+ * `FIXTURE_USES` (a pool that `/fast` names), `FIXTURE_HANGS=1` (a layer that never closes).
+ */
+import { Effect, Layer, Option, Schema } from "effect"
+import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { CancelReason, Database, Policy, Service, Supervised } from "../../../src/index.ts"
+
+const env = (name: string) => Deno.env.get(`FIXTURE_${name}`)
+const millis = (name: string, otherwise: number) =>
+  `${Number(env(name) ?? otherwise)} millis` as const
+
+const say = (line: string) =>
+  Effect.sync(() => {
+    // Synchronous: a line that was said is there, however the process ends.
+    Deno.stdout.writeSync(new TextEncoder().encode(`${line}\n`))
+  })
+
+const sayReason = (where: string) =>
+  Effect.flatMap(
+    CancelReason.current,
+    (reason) =>
+      say(`${where}: ${Option.match(reason, { onNone: () => "none", onSome: (it) => it._tag })}`),
+  )
+
+/** Who holds this advisory lock of the database alone keeps every query from ending. */
+const gate = 4711
+
+const Slept = Schema.Struct({ slept: Schema.Finite })
+const seconds = Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
+const nothing = { uses: [] }
+
+class Api extends HttpApi.make("fixture").add(
+  HttpApiGroup.make("fixture").add(
+    HttpApiEndpoint.get("query", "/query/:seconds", { params: { seconds }, success: Slept }),
+    HttpApiEndpoint.get("hold", "/hold/:seconds", { params: { seconds }, success: Schema.String }),
+    HttpApiEndpoint.get("wait", "/wait", { success: Schema.String })
+      .annotate(Policy.Policy, nothing),
+    HttpApiEndpoint.get("stuck", "/stuck", { success: Schema.String })
+      .annotate(Policy.Policy, nothing),
+    HttpApiEndpoint.get("stuckWithConnection", "/stuck/connection", { success: Schema.String }),
+    HttpApiEndpoint.get("fast", "/fast", { success: Schema.String })
+      .annotate(Policy.Policy, { uses: env("USES") === undefined ? [] : [env("USES")!] }),
+  ).annotate(Policy.Policy, { deadline: "60 seconds", uses: ["database"] }),
+).middleware(Supervised.Supervised) {}
+
+/** Says when the layers above it are closed. */
+const closes = (name: string) =>
+  Layer.effectDiscard(Effect.addFinalizer(() => say(`closed: ${name}`)))
+
+const handlers = HttpApiBuilder.group(
+  Api,
+  "fixture",
+  Effect.fnUntraced(function* (handlers) {
+    const db = yield* Database.Database
+    yield* Effect.addFinalizer(() => say("closed: handlers"))
+    const query = (seconds: number) =>
+      db.one(Slept)`
+        with gate as materialized (select pg_advisory_xact_lock_shared(${gate}))
+        select ${seconds}::float8 as slept from gate, pg_sleep(${seconds}::float8)`.pipe(
+        Effect.catchTag("NoRow", Effect.die),
+        Effect.onInterrupt(() => sayReason("query")),
+        Effect.ensuring(say("ended: query")),
+      )
+    // Interrupted, it waits for ever.
+    const stuck = Effect.onInterrupt(Effect.never, () => Effect.never)
+    return handlers.handleAll({
+      query: ({ params }) => query(params.seconds),
+      hold: ({ params }) =>
+        Effect.as(db.transaction(Effect.sleep(`${params.seconds} seconds`)), "held"),
+      wait: () => Effect.onInterrupt(Effect.never, () => sayReason("wait")),
+      stuck: () => stuck,
+      stuckWithConnection: () => db.transaction(stuck),
+      fast: () => Effect.succeed("fast"),
+    })
+  }),
+)
+
+const hangs = Layer.effectDiscard(
+  env("HANGS") === undefined
+    ? Effect.void
+    : Effect.addFinalizer(() => Effect.andThen(say("closing: hangs"), Effect.never)),
+)
+
+Service.run(Api, {
+  handlers,
+  resources: Database.layer({ statementTimeout: "2 minutes" }).pipe(
+    Layer.provideMerge(closes("database")),
+    (database) => Layer.provideMerge(closes("resources"), database),
+    (resources) => Layer.provideMerge(hangs, resources),
+  ),
+  drain: {
+    readinessDelay: millis("READINESS_DELAY_MS", 0),
+    grace: millis("GRACE_MS", 20_000),
+    cleanup: millis("CLEANUP_MS", 5_000),
+    close: millis("CLOSE_MS", 5_000),
+  },
+})
