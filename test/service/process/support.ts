@@ -1,5 +1,6 @@
 /** Load on a service process, and what it shows of itself, on HTTP and on its database. */
 import { Effect, Exit, type Redacted, Scope } from "effect"
+import { join } from "node:path"
 import * as TestDatabase from "../../support/database.ts"
 import * as Process from "../../support/process.ts"
 
@@ -76,4 +77,31 @@ export const closeGate = (url: Redacted.Redacted) =>
     const admin = yield* Scope.provide(TestDatabase.connection(url), scope)
     yield* Effect.orDie(admin.query("select pg_advisory_lock(4711)"))
     return Scope.close(scope, Exit.void)
+  })
+
+/** Asks again and again, `concurrency` requests at a time; ends with its scope. */
+export const keepAsking = (service: Process.Service, path: string, concurrency: number) =>
+  Effect.gen(function* () {
+    const answers: Array<Process.Answer> = []
+    const once = Effect.map(
+      Process.get(service, path, { headers: { "request-timeout": "5000" } }),
+      (answer) => {
+        answers.push(answer)
+      },
+    )
+    yield* Effect.forkScoped(
+      Effect.all(Array.from({ length: concurrency }, () => Effect.forever(once)), {
+        concurrency: "unbounded",
+      }),
+      { startImmediately: true },
+    )
+    return answers
+  })
+
+/** The first process of the embedded server on that directory, and its port. */
+export const postmaster = (directory: string) =>
+  Effect.promise(async () => {
+    const text = await Deno.readTextFile(join(directory, "data", "postmaster.pid")).catch(() => "")
+    const lines = text.split("\n")
+    return text === "" ? undefined : { pid: Number(lines[0]), port: Number(lines[3]) }
   })

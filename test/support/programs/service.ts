@@ -91,6 +91,7 @@ Service.run(Api, {
     (database) => Layer.provideMerge(closes("resources"), database),
     (resources) => Layer.provideMerge(hangs, resources),
   ),
+  health: { checks: { database: Effect.flatMap(Database.Database, (db) => db.ping) } },
   drain: {
     readinessDelay: millis("READINESS_DELAY_MS", 0),
     grace: millis("GRACE_MS", 20_000),
