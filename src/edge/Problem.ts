@@ -56,8 +56,6 @@ export const AllowedMethods: Context.Reference<(url: string) => ReadonlyArray<st
     defaultValue: () => () => [],
   })
 
-const contentType = "application/problem+json"
-
 /**
  * Renders a problem. `random` in [0, 1) spreads `Retry-After` over the 20 % after its instant, so
  * that refused clients do not come back as one herd.
@@ -68,7 +66,7 @@ const contentType = "application/problem+json"
 export const render = (problem: Problem, random: number): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(body(problem), {
     status: problem.status,
-    contentType,
+    contentType: "application/problem+json",
     headers: problem.retryAfterMs === undefined ? problem.headers : {
       ...problem.headers,
       "retry-after": String(
@@ -163,12 +161,7 @@ const deadlineExceeded: Problem = {
   detail: "The work was started, ran out of time and has been cancelled.",
 }
 
-/**
- * A defect: says nothing about its insides.
- *
- * @category constructors
- * @since 0.1.0
- */
+/** A defect; says nothing about its insides. */
 export const internal: Problem = {
   slug: "internal",
   status: 500,
@@ -178,13 +171,6 @@ export const internal: Problem = {
 
 /** A 500 for when nothing else is left to answer with. */
 export const internalPlatform = (): Response => renderPlatform(internal, 0)
-
-const unsupportedMediaType = (detail: string): Problem => ({
-  slug: "unsupported-media-type",
-  status: 415,
-  title: "Unsupported media type",
-  detail,
-})
 
 const payloadTooLarge: Problem = {
   slug: "payload-too-large",
@@ -401,7 +387,12 @@ export const polish = (
 ): HttpServerResponse.HttpServerResponse => {
   if (response.status === 415 && response.headers["content-type"]?.startsWith("text/plain")) {
     const text = response.body._tag === "Uint8Array" ? response.body.text : undefined
-    return render(unsupportedMediaType(text ?? "The body has a type that is not accepted."), 0)
+    return render({
+      slug: "unsupported-media-type",
+      status: 415,
+      title: "Unsupported media type",
+      detail: text ?? "The body has a type that is not accepted.",
+    }, 0)
   }
   if (response.status === 413 && response.body._tag === "Empty") return render(payloadTooLarge, 0)
   return response

@@ -13,7 +13,6 @@ import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/h
 import { register } from "../bounded/Saturation.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
-import { settled } from "../task/start.ts"
 import { info, TaskTree } from "../task/TaskTree.ts"
 import { eventsOf } from "./events.ts"
 import { Health } from "./Health.ts"
@@ -193,6 +192,14 @@ const cancel = (request: Request, task: TaskRecord, operators: Operators): Answe
         cleanup: abandoned ? "abandoned" : "done",
       })
     })
+  })
+
+/** Until it has ended, or its cleanup was given up. */
+const settled = (task: TaskRecord): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const callback = () => resume(Effect.void)
+    task.onSettled(callback)
+    return Effect.sync(() => task.offSettled(callback))
   })
 
 const list = (listing: Listing, request: Request): Answer =>

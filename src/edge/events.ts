@@ -1,7 +1,7 @@
 import { type Duration, Effect, Stream } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Scope } from "effect"
-import type { TreeEvent } from "../task/events.ts"
+import type { TaskEvent } from "../task/TaskTree.ts"
 import type { TaskRecord } from "../task/record.ts"
 import type { Tree } from "../task/tree.ts"
 import type { Health } from "./Health.ts"
@@ -79,7 +79,7 @@ const headers = { "cache-control": "no-store", "x-accel-buffering": "no" }
 
 /** Feeds the subscriber until the task ends, or is abandoned while the service stops. */
 const join = (env: EventsEnv, subscriber: Subscriber, record: TaskRecord): () => void => {
-  const unwatch = env.tree.watch(record.id, (event: TreeEvent) => {
+  const unwatch = env.tree.watch(record.id, (event: TaskEvent) => {
     subscriber.push(
       eventFrame(event),
       event._tag === "Ended" || (event._tag === "CleanupAbandoned" && env.health.draining()),
@@ -101,7 +101,7 @@ const lead = (
   tree: Tree,
   task: TaskRecord | Result,
   last: number | undefined,
-  missed: ReadonlyArray<TreeEvent>,
+  missed: ReadonlyArray<TaskEvent>,
 ): string => {
   const retry = "retry: 2000\n\n"
   if (last === undefined) {

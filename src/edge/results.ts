@@ -3,7 +3,7 @@ import type { Stats } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 import type { CancelReason } from "../task/CancelReason.ts"
-import type { Outcome } from "../task/events.ts"
+import type { Outcome } from "../task/TaskTree.ts"
 import * as Problem from "./Problem.ts"
 import { Quota } from "./quota.ts"
 

@@ -1,5 +1,5 @@
 import { Duration, Effect, Option } from "effect"
-import type { TreeEvent } from "../task/events.ts"
+import type { TaskEvent } from "../task/TaskTree.ts"
 import { cancelView } from "./view.ts"
 
 /**
@@ -79,7 +79,7 @@ export const frame = (event: string, data: unknown, id?: number): string =>
   `${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
 /** An event of the tree as its client sees it. */
-export const eventFrame = (event: TreeEvent): string => {
+export const eventFrame = (event: TaskEvent): string => {
   const at = new Date(event.at).toISOString()
   switch (event._tag) {
     case "Started":
