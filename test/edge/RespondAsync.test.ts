@@ -130,7 +130,7 @@ describe("Prefer: respond-async", () => {
 
   it.live("a client that leaves before it was told where the task is cancels it", () =>
     Effect.gen(function* () {
-      const { script, tree } = yield* Desk
+      const { saturation, script, tree } = yield* Desk
       const client = yield* Effect.forkChild(Effect.exit(send("/slow", "respond-async, wait=20")), {
         startImmediately: true,
       })
@@ -138,7 +138,26 @@ describe("Prefer: respond-async", () => {
       yield* Fiber.interrupt(client)
       yield* tree.awaitEmpty
       expect(script.reasons).toEqual([{ _tag: "ClientAbort" }])
-      expect(yield* held).toBe(0)
+      yield* until(() => saturation.get("results")!.stats(0).inUse === 0)
+    }).pipe(Effect.provide(layer())))
+
+  it.live("a client that leaves while it sends the body cancels the task, which never runs", () =>
+    Effect.gen(function* () {
+      const { port, saturation, script, tree } = yield* Desk
+      const connection = yield* Effect.promise(() => Deno.connect({ port }))
+      yield* Effect.promise(() =>
+        connection.write(new TextEncoder().encode(
+          `POST /pooled HTTP/1.1\r\nhost: localhost\r\nprefer: respond-async\r\n` +
+            `content-type: application/json\r\ncontent-length: 7\r\n\r\n{"n"`,
+        ))
+      )
+      yield* until(() => tree.unsafe.live.size === 1)
+      expect(saturation.get("slots")!.stats(0).waiting, "its ticket, taken at the door").toBe(1)
+      connection.close()
+      yield* tree.awaitEmpty
+      expect(script.begun).toBe(0)
+      expect(saturation.get("slots")!.stats(0).waiting).toBe(0)
+      yield* until(() => saturation.get("results")!.stats(0).inUse === 0)
     }).pipe(Effect.provide(layer())))
 
   it.live("the deadline is the policy's, whatever the client would wait", () =>
