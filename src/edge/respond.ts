@@ -5,8 +5,9 @@ import * as CancelReason from "../task/CancelReason.ts"
 import type { Exchange } from "./exchange.ts"
 
 /**
- * Turns Effect's response into the platform's. The common case, a body that is already bytes or
- * text, skips the `Headers` object that `HttpServerResponse.toWeb` builds (5 µs on Deno).
+ * Turns Effect's response into the platform's. The common case is a body that is text or bytes: it
+ * skips the `Headers` object that `HttpServerResponse.toWeb` builds (5 µs on Deno), and hands over
+ * `content-type` alone, for which Deno has a path of its own (0.5 µs; a second header costs 4 µs).
  */
 export const toPlatform = (
   response: HttpServerResponse.HttpServerResponse,
@@ -19,16 +20,29 @@ export const toPlatform = (
   if (
     body._tag === "Uint8Array" && !head && response.status !== 204 && response.status !== 304 &&
     Cookies.isEmpty(response.cookies)
-  ) {
-    return new Response(body.text ?? body.body as Uint8Array<ArrayBuffer>, {
-      status: response.status,
-      headers: response.headers as Record<string, string>,
-    })
-  }
+  ) return complete(response, body.text ?? body.body as Uint8Array<ArrayBuffer>)
   if (body._tag !== "Stream" || HttpServerResponse.omitsBody(response, head)) {
     return HttpServerResponse.toWeb(response, { withoutBody: head, context })
   }
   return HttpServerResponse.toWeb(supervisedStream(response, context, exchange), { context })
+}
+
+/** Deno computes the length of a body that is there as a whole. */
+const complete = (
+  response: HttpServerResponse.HttpServerResponse,
+  body: string | Uint8Array<ArrayBuffer>,
+): Response => {
+  const { headers, status } = response
+  const result = new Response(body, {
+    status,
+    headers: { "content-type": headers["content-type"] ?? "application/octet-stream" },
+  })
+  for (const name in headers) {
+    if (name !== "content-type" && name !== "content-length") {
+      result.headers.append(name, headers[name]!)
+    }
+  }
+  return result
 }
 
 /**
