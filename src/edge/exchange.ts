@@ -1,5 +1,6 @@
 import type { Context } from "effect"
 import type { HttpServerRequest } from "effect/http"
+import type { CancelReason } from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 
 /**
@@ -21,6 +22,8 @@ export class Exchange {
   context: Context.Context<never> | undefined = undefined
   /** Set by the server once the request has suspended: arms what only a suspended task needs. */
   suspended: ((record: TaskRecord) => void) | undefined = undefined
+  /** Set while the body streams: breaks it off. */
+  stop: ((reason: CancelReason) => void) | undefined = undefined
   private resolve: ((response: Response) => void) | undefined = undefined
 
   answer(response: Response): void {

@@ -62,7 +62,10 @@ export const makeHandler = (
     live.add(exchange)
     const onAbort = () => {
       if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
-      else fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
+      else {
+        fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
+        exchange.stop?.(CancelReason.ClientAbort)
+      }
     }
     const signal = source.signal
     if (signal.aborted) onAbort()

@@ -1,4 +1,4 @@
-import { type Context, Deferred, Effect, Stream } from "effect"
+import { type Context, Effect, Stream } from "effect"
 import { Cookies, HttpBody, HttpEffect, HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
@@ -59,38 +59,35 @@ const supervisedStream = (
   const transferred = HttpEffect.scopeTransferToStream(response)
   const body = transferred.body
   if (body._tag !== "Stream") return transferred
-  const stopped = Deferred.makeUnsafe<never, Error>()
-  const stop = (reason: CancelReason.CancelReason) => {
-    Deferred.doneUnsafe(
-      stopped,
-      Effect.fail(new Error(`Response body cancelled: ${CancelReason.format(reason)}`)),
-    )
-  }
-  exchange.record?.onCancel(stop)
   const source = Stream.toReadableStreamWith(
-    Stream.ensuring(
-      Stream.interruptWhen(body.stream, Deferred.await(stopped)),
-      Effect.sync(() => exchange.end()),
-    ),
+    Stream.ensuring(body.stream, Effect.sync(() => exchange.end())),
     exchange.context ?? context,
   )
   const reader = source.getReader()
-  // The reason is written before the stream is interrupted, so that its finalizers can read it.
-  const leave = () => {
-    if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
-    else stop(CancelReason.ClientAbort)
-  }
   const readable = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // Ends the source itself: its own end might never be asked for, by a client that does not
+      // read or that left before the first byte.
+      exchange.stop = (reason) => {
+        exchange.stop = undefined
+        controller.error(new Error(`Response body cancelled: ${CancelReason.format(reason)}`))
+        reader.cancel().catch(() => {})
+      }
+    },
     async pull(controller) {
       const { done, value } = await reader.read()
+      if (exchange.stop === undefined) return
       if (done) controller.close()
       else controller.enqueue(value)
     },
     cancel() {
-      leave()
+      // The reason is written before the stream is interrupted, so that its finalizers can read it.
+      exchange.record?.cancel(CancelReason.ClientAbort)
+      exchange.stop = undefined
       return reader.cancel()
     },
   }, { highWaterMark: 0 })
+  exchange.record?.onCancel((reason) => exchange.stop?.(reason))
   return HttpServerResponse.setBody(
     transferred,
     HttpBody.raw(readable, {

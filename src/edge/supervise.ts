@@ -3,11 +3,13 @@ import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import type { Admission } from "../admission/Admission.ts"
 import type { Ticket } from "../bounded/Bounded.ts"
 import { isRefusal, type Refusal, Refused } from "../bounded/Refused.ts"
+import * as CancelReason from "../task/CancelReason.ts"
 import { type Outcome, TaskRecord } from "../task/record.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
 import type { Tree } from "../task/tree.ts"
 import * as Spans from "../telemetry/Spans.ts"
 import type { Compiled } from "./compiled.ts"
+import { bodyStopped } from "./disconnect.ts"
 import { exchangeOf } from "./exchange.ts"
 import * as Problem from "./Problem.ts"
 
@@ -155,7 +157,8 @@ class Run {
 
   private failed<E>(cause: Cause.Cause<E>): Handler<E> {
     const refused = refusedIn(cause)
-    if (Cause.hasInterrupts(cause)) {
+    if (bodyStopped(cause)) this.record.scope.cancel(CancelReason.ClientAbort)
+    if (Cause.hasInterrupts(cause) || this.record.scope.reason !== undefined) {
       this.outcome = "cancelled"
       const reason = this.record.scope.effectiveReason()
       if (reason !== undefined) Spans.annotateCancel(this.fiber, reason)
@@ -177,7 +180,7 @@ class Run {
     const worked = elapsed - record.waitedMs
     endpoint.inFlight--
     this.env.admission.leave(this.tickets)
-    const reason = record.cancelledAt >= 0 ? record.scope.effectiveReason() : undefined
+    const reason = record.scope.reason
     // The client has been told of the cancel already, whatever the handler still achieved.
     if (reason !== undefined) this.outcome = "cancelled"
     switch (this.outcome) {

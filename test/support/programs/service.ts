@@ -1,11 +1,18 @@
 /**
  * A whole service as a process: what `Service.run` does is seen from outside. It tells on standard
  * output what ended inside it, one line each. Read from the environment, beside what every service
- * reads: `FIXTURE_READINESS_DELAY_MS`, `FIXTURE_GRACE_MS`, `FIXTURE_CLEANUP_MS` (of the drain),
- * `FIXTURE_USES` (a pool that `/fast` names), `FIXTURE_HANGS=1` (a layer that never closes).
+ * reads: `FIXTURE_READINESS_DELAY_MS`, `FIXTURE_GRACE_MS`, `FIXTURE_CLEANUP_MS`,
+ * `FIXTURE_CLOSE_MS` (of the drain), `FIXTURE_USES` (a pool that `/fast` names), `FIXTURE_HANGS=1` (a
+ * layer that never closes), `FIXTURE_COUNT=1` (tells at the end how many requests reached it).
  */
-import { Effect, Layer, Option, Schema } from "effect"
-import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import {
+  HttpApi,
+  HttpApiBuilder,
+  HttpApiEndpoint,
+  HttpApiGroup,
+  HttpApiSchema,
+} from "effect/http-api"
 import { CancelReason, Database, Policy, Service, Supervised } from "../../../src/index.ts"
 
 const env = (name: string) => Deno.env.get(`FIXTURE_${name}`)
@@ -32,10 +39,25 @@ const Slept = Schema.Struct({ slept: Schema.Finite })
 const seconds = Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
 const nothing = { uses: [] }
 
+/** Requests for the API that the platform has handed over, whatever became of them. */
+let reached = 0
+const serve = Deno.serve
+Deno.serve =
+  ((options: Deno.ServeTcpOptions, handler: Deno.ServeHandler) =>
+    serve(options, (request, info) => {
+      if (!/^\/(metrics|saturation|tasks|health)/.test(new URL(request.url).pathname)) reached++
+      return handler(request, info)
+    })) as typeof Deno.serve
+
 class Api extends HttpApi.make("fixture").add(
   HttpApiGroup.make("fixture").add(
     HttpApiEndpoint.get("query", "/query/:seconds", { params: { seconds }, success: Slept }),
-    HttpApiEndpoint.get("hold", "/hold/:seconds", { params: { seconds }, success: Schema.String }),
+    HttpApiEndpoint.post("order", "/order", {
+      payload: Schema.Struct({ seconds, note: Schema.String }),
+      success: Slept,
+    }),
+    HttpApiEndpoint.get("stream", "/stream", { success: HttpApiSchema.StreamUint8Array() })
+      .annotate(Policy.Policy, nothing),
     HttpApiEndpoint.get("wait", "/wait", { success: Schema.String })
       .annotate(Policy.Policy, nothing),
     HttpApiEndpoint.get("stuck", "/stuck", { success: Schema.String })
@@ -68,8 +90,14 @@ const handlers = HttpApiBuilder.group(
     const stuck = Effect.onInterrupt(Effect.never, () => Effect.never)
     return handlers.handleAll({
       query: ({ params }) => query(params.seconds),
-      hold: ({ params }) =>
-        Effect.as(db.transaction(Effect.sleep(`${params.seconds} seconds`)), "held"),
+      order: ({ payload }) => query(payload.seconds),
+      stream: () =>
+        Effect.succeed(
+          Stream.fromSchedule(Schedule.spaced("2 millis")).pipe(
+            Stream.map(() => new Uint8Array(65_536)),
+            Stream.take(100),
+          ),
+        ),
       wait: () => Effect.onInterrupt(Effect.never, () => sayReason("wait")),
       stuck: () => stuck,
       stuckWithConnection: () => db.transaction(stuck),
@@ -87,6 +115,13 @@ const hangs = Layer.effectDiscard(
 Service.run(Api, {
   handlers,
   resources: Database.layer({ statementTimeout: "2 minutes" }).pipe(
+    Layer.provideMerge(
+      Layer.effectDiscard(
+        Effect.addFinalizer(() =>
+          env("COUNT") === undefined ? Effect.void : say(`reached: ${reached}`)
+        ),
+      ),
+    ),
     Layer.provideMerge(closes("database")),
     (database) => Layer.provideMerge(closes("resources"), database),
     (resources) => Layer.provideMerge(hangs, resources),
