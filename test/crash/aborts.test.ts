@@ -13,11 +13,11 @@ const shoot = (service: Process.Service, { int, pick }: Dice) => {
   const headers: Record<string, string> = { "content-type": "application/json" }
   if (int(4) === 0) headers["request-timeout"] = String(1 + int(60))
   const path = pick([
-    ...["/query/0", "/query/0.01", "/query/0.05", "/query/1"],
-    ...["/order", "/stream", "/wait", "/fast"],
+    ...["/query/0", "/query/0.01", "/query/0.02", int(5) === 0 ? "/query/1" : "/query/0.005"],
+    ...["/order", "/order", "/stream", "/wait", "/fast"],
   ])
-  // Some leave before anything was sent, some long after the answer.
-  const signal = AbortSignal.timeout(int(80))
+  // Some leave before anything was sent, some would have been served or were.
+  const signal = AbortSignal.timeout(int(pick([20, 100, 1000])))
   const body = JSON.stringify({ seconds: String(int(20) / 1000), note: "x".repeat(int(5000)) })
   return Process.get(service, path, {
     headers,
