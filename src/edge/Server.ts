@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { ByteSize, type Cause, Context, Effect, Layer, Schema, type Scope } from "effect"
-import { HttpIncomingMessage, HttpServer } from "effect/http"
+import { ByteSize, type Cause, Context, Effect, Layer, Schema, Scope } from "effect"
+import { HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import type { Exchange } from "./exchange.ts"
 import { makeHandler } from "./handler.ts"
@@ -74,6 +74,14 @@ export interface Server {
  */
 export const Server: Context.Service<Server, Server> = Context.Service<Server>("weir/edge/Server")
 
+const onlyForLayers: ReadonlyArray<string> = [
+  Scope.Scope.key,
+  Layer.CurrentMemoMap.key,
+  HttpRouter.HttpRouter.key,
+  HttpServer.HttpServer.key,
+  Server.key,
+]
+
 /**
  * Listens, and provides Effect's `HttpServer` and {@link Server}.
  *
@@ -126,7 +134,7 @@ export const layer = (
               const previous = handler
               handler = makeHandler(
                 app,
-                Context.add(context, HttpIncomingMessage.MaxBodySize, maxBodySize),
+                Context.add(requestContext(context), HttpIncomingMessage.MaxBodySize, maxBodySize),
                 middleware,
                 live,
               )
@@ -145,6 +153,17 @@ export const layer = (
       drain: Effect.promise(() => stopped ??= server.shutdown()),
     }))
   }))
+
+/**
+ * What a request's fiber starts with. Effect copies this context several times per request, so it
+ * leaves out what only the construction of layers needs, and takes more overlays than the usual
+ * eight before it is copied once more.
+ */
+const requestContext = (context: Context.Context<Scope.Scope>): Context.Context<Scope.Scope> => {
+  const services = new Map(context.mapUnsafe)
+  for (const key of onlyForLayers) services.delete(key)
+  return Context.makeUnsafe(services, { maxDepth: 32 })
+}
 
 const starting = (): Response =>
   Problem.renderPlatform({

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Config, Console, Context, Duration, Effect, Layer, Schema } from "effect"
+import { Config, Console, Context, Duration, Effect, Layer, Schema, type Scope } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import * as Admission from "../admission/Admission.ts"
@@ -98,20 +98,26 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     "resources",
     closeMs,
   )
-  const handlers = closesWithin(options.handlers, "handlers", closeMs)
-  const core = Layer.provideMerge(
-    Supervised.layer(api, options.policy === undefined ? {} : { policy: options.policy }),
-    Layer.mergeAll(
-      Admission.layer(options.admission),
-      RespondAsync.layer(options.async),
-      Health.layer(options.health),
-    ),
+  const inner = Layer.mergeAll(
+    Admission.layer(options.admission),
+    RespondAsync.layer(options.async),
+    Health.layer(options.health),
+  )
+  const supervised = Supervised.layer(
+    api,
+    options.policy === undefined ? {} : { policy: options.policy },
+  )
+  // Apart from `inner`, so that the handlers' context, which every request copies, stays small.
+  const handlers = closesWithin(
+    options.handlers.pipe(Layer.provide(Layer.provide(supervised, inner))),
+    "handlers",
+    closeMs,
   )
   const document = documented(api)
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(document, { path: "/docs" }),
-  ).pipe(Layer.provide(handlers), Layer.provide(HttpServer.layerServices))
+  ).pipe(Layer.provide(HttpServer.layerServices))
   const surface = Layer.mergeAll(TasksApi.layer(options.tasks), Health.routes).pipe(
     Layer.provide(Operators.layer(options.operators)),
   )
@@ -132,6 +138,9 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     yield* http.serve(router.asHttpEffect()).pipe(
       Effect.provideService(Problem.AllowedMethods, table.allowed),
       Effect.provideService(HttpMiddleware.SpanNameGenerator, table.spanName),
+      Effect.updateContext((context: Context.Context<Scope.Scope | Inner>) =>
+        Context.omit(Admission.Admission, RespondAsync.RespondAsync, Health.Health)(context)
+      ),
     )
     // Added last, so it runs first, while everything below is still there.
     yield* Effect.addFinalizer(() =>
@@ -146,11 +155,14 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     Layer.provide(Layer.merge(routes as Layer.Layer<never>, surface)),
     Layer.provideMerge(recording(table)),
     Layer.provideMerge(Server.layer(options.server)),
-    Layer.provide(core),
+    Layer.provide(inner),
+    Layer.provide(handlers),
     Layer.provide(resources),
     Layer.provide(Layer.provideMerge(telemetry(api.identifier), registries())),
   ) as Layer.Layer<Server.Server, E | ER | StartError>
 }
+
+type Inner = Admission.Admission | RespondAsync.RespondAsync | Health.Health
 
 /** Every service has registries of its own, so that two in one process do not meet in them. */
 const registries = () =>
