@@ -1,12 +1,10 @@
 /** @embedded-only: it stops the server. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { choose } from "../../../src/store/account.ts"
-import { prepare } from "../../../src/store/binaries.ts"
 import * as Server from "../../../src/store/server.ts"
 import { site, start } from "../../store/support/embedded.ts"
 import * as Process from "../../support/process.ts"
-import { busy, keepAsking, live, tally } from "./support.ts"
+import { control, keepAsking, tally } from "./support.ts"
 
 it.live(
   "a database that is stopped and started again in mid-load costs 503s, and nothing else",
@@ -14,8 +12,7 @@ it.live(
     Effect.gen(function* () {
       const directory = yield* site
       const { port, url } = yield* start(directory)
-      const account = yield* choose(directory, "postgres")
-      const server = { directory, account, binaries: yield* prepare(account) }
+      const server = yield* control(directory)
       const service = yield* Process.service(url)
       const answers = yield* keepAsking(service, "/query/0.01", 20)
       const ready = Effect.map(Process.get(service, "/health/ready"), ({ status }) => status)
