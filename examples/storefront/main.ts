@@ -17,4 +17,5 @@ Service.run(Api, {
   resources: Layer.effectDiscard(seed()).pipe(
     Layer.provideMerge(Database.layer({ migrations })),
   ),
+  health: { checks: { database: Database.ping } },
 })

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Cause, Exit } from "effect"
-import { Clock, Context, Duration, Effect, Fiber, identity, Schema, Scope } from "effect"
+import { Clock, Context, type Duration, Effect, Fiber, identity, Schema, Scope } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"

@@ -99,6 +99,21 @@ export const Database: Context.Service<Database, Database> = Context.Service<Dat
 )
 
 /**
+ * Whether the server is there, as a readiness check: `health: { checks: { database: Database.ping } }`.
+ *
+ * **Fails with** – `DatabaseUnavailable`, after 2 s at the latest.
+ *
+ * **Interruption** – cancels the query.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const ping: Effect.Effect<void, DatabaseUnavailable, Database> = Effect.flatMap(
+  Database,
+  (db) => db.ping,
+)
+
+/**
  * How to reach the database, and how much of it to use.
  *
  * @category options
