@@ -68,7 +68,7 @@ export interface DrainOptions {
   readonly grace?: Duration.Input
   /** For the cleanup of those that had to be cancelled. Default 5 seconds. */
   readonly cleanup?: Duration.Input
-  /** For the layers of the handlers to close, and again for those of the resources. Default 5 seconds. */
+  /** For the handlers to close, and again for the resources. Default 5 seconds. */
   readonly close?: Duration.Input
 }
 
