@@ -3,25 +3,12 @@
  *
  * @module
  */
-import { Context, Effect, Layer } from "effect"
-import {
-  type HttpApi,
-  type HttpApiEndpoint,
-  type HttpApiGroup,
-  HttpApiMiddleware,
-} from "effect/http-api"
-import { Admission } from "../admission/Admission.ts"
-import type { Bounded } from "../bounded/Bounded.ts"
-import { Saturation } from "../bounded/Saturation.ts"
-import { Mistake } from "../internal/mistake.ts"
-import { TaskTree } from "../task/TaskTree.ts"
-import { Metrics } from "../telemetry/Metrics.ts"
-import { Compiled } from "./compiled.ts"
+import type { Layer } from "effect"
+import { type HttpApi, type HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
+import type { Admission } from "../admission/Admission.ts"
+import { compiling } from "./compiling.ts"
 import { type Errors, errors } from "./errors.ts"
-import * as Policy from "./Policy.ts"
-import { RespondAsync, respondAsync } from "./RespondAsync.ts"
-import { streamed } from "./streams.ts"
-import { supervise } from "./supervise.ts"
+import type * as Policy from "./Policy.ts"
 
 const Base: HttpApiMiddleware.ServiceClass<Supervised, "weir/edge/Supervised", {
   requires: never
@@ -74,68 +61,4 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint>
   api: HttpApi.HttpApi<Id, Groups>,
   options: Options = {},
 ): Layer.Layer<Supervised, never, Admission> =>
-  Layer.effect(
-    Supervised,
-    Effect.withFiber((fiber) => {
-      const admission = Context.getUnsafe(
-        fiber.context as Context.Context<Admission>,
-        Admission,
-      )
-      const env = { admission, tree: fiber.getRef(TaskTree).unsafe }
-      const registry = fiber.getRef(Saturation)
-      const metrics = fiber.getRef(Metrics)
-      const async = Context.getOrUndefined(fiber.context, RespondAsync)
-      return Effect.succeed(Supervised.of((handler, { endpoint, group }) => {
-        const name = `${group.identifier}.${endpoint.identifier}`
-        const policy = Policy.resolve(
-          name,
-          options.policy ?? {},
-          Context.get(api.annotations, Policy.Policy),
-          Context.get(group.annotations, Policy.Policy),
-          Context.get(endpoint.annotations, Policy.Policy),
-        )
-        const uses = policy.uses.map((thing) => resolveUse(registry, name, thing))
-        const compiled = new Compiled(name, policy, uses, metrics.endpoint(name, endpoint.method))
-        if (policy.async === "never") return supervise(compiled, env, handler as never) as never
-        return respondAsync(
-          compiled,
-          env,
-          later(async, policy, name, endpoint),
-          handler as never,
-        ) as never
-      }))
-    }),
-  )
-
-const later = (
-  service: RespondAsync | undefined,
-  policy: Policy.Resolved,
-  name: string,
-  endpoint: HttpApiEndpoint.Top,
-): RespondAsync => {
-  const stream = streamed(endpoint)
-  if (stream !== undefined) {
-    throw new Mistake(
-      `Policy of ${name}: async is "${policy.async}", but its ${stream} is a stream, which cannot ` +
-        'be kept for later. Set async to "never", or leave out the stream.',
-    )
-  }
-  if (service === undefined) {
-    throw new Mistake(
-      `Policy of ${name}: async is "${policy.async}", but nothing keeps results. Use ` +
-        "Service.layer, or provide RespondAsync.layer() to Supervised.layer.",
-    )
-  }
-  return service
-}
-
-const resolveUse = (registry: Saturation, endpoint: string, name: string): Bounded => {
-  const bounded = registry.get(name)
-  if (bounded !== undefined) return bounded
-  const known = registry.snapshot(0).map((stats) => `"${stats.name}"`).join(", ")
-  throw new Mistake(
-    `Policy of ${endpoint} uses "${name}", but there is no such pool. Known: ${
-      known === "" ? "none" : known
-    }. Provide its layer to the service, or correct the name.`,
-  )
-}
+  compiling(Supervised, api, options.policy, undefined)

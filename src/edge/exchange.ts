@@ -1,7 +1,16 @@
-import type { Context } from "effect"
-import type { HttpServerRequest } from "effect/http"
+import type { Context, Effect } from "effect"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { CancelReason } from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
+
+/** A request that was admitted at its route. */
+export interface Entered {
+  readonly start: <E>(
+    inner: Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>,
+  ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
+  /** Gives its tickets back: it ended before its supervision began. */
+  readonly abandon: () => void
+}
 
 /**
  * One request and its answer, at the boundary between the platform and Effect. The handler answers
@@ -24,6 +33,8 @@ export class Exchange {
   suspended: ((record: TaskRecord) => void) | undefined = undefined
   /** Set while the body streams: breaks it off. */
   stop: ((reason: CancelReason) => void) | undefined = undefined
+  /** Set at the door: admitted, and not yet taken over by its supervision. */
+  entered: Entered | undefined = undefined
   private resolve: ((response: Response) => void) | undefined = undefined
 
   answer(response: Response): void {
@@ -37,6 +48,8 @@ export class Exchange {
   }
 
   end(): void {
+    this.entered?.abandon()
+    this.entered = undefined
     const onEnd = this.onEnd
     this.onEnd = undefined
     onEnd?.()

@@ -43,6 +43,7 @@ export const makeHandler = (
     )(handled)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined && !exchange.streams) {
+      exchange.end()
       return exchange.early ?? Problem.internalPlatform()
     }
     exchange.suspended = (record) => {

@@ -33,16 +33,14 @@ const complete = (
   body: string | Uint8Array<ArrayBuffer>,
 ): Response => {
   const { headers, status } = response
-  const result = new Response(body, {
-    status,
-    headers: { "content-type": headers["content-type"] ?? "application/octet-stream" },
-  })
+  let single = true
   for (const name in headers) {
-    if (name !== "content-type" && name !== "content-length") {
-      result.headers.append(name, headers[name]!)
-    }
+    if (name !== "content-type" && name !== "content-length") single = false
   }
-  return result
+  const contentType = headers["content-type"] ?? "application/octet-stream"
+  if (single) return new Response(body, { status, headers: { "content-type": contentType } })
+  const { "content-length": _, ...rest } = headers
+  return new Response(body, { status, headers: { "content-type": contentType, ...rest } })
 }
 
 /**

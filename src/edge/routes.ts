@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { doorKey, type Doors } from "./compiling.ts"
 import { FindMyWay, HttpRouter, type HttpServerRequest } from "effect/http"
 
 /** Tells which methods a path has: what the router itself cannot, and a 405 must. */
@@ -29,7 +30,10 @@ export class RouteTable {
 }
 
 /** Effect's router, with every route that is added noted in the table. */
-export const recording = (table: RouteTable): Layer.Layer<HttpRouter.HttpRouter> =>
+export const recording = (
+  table: RouteTable,
+  doors: Doors,
+): Layer.Layer<HttpRouter.HttpRouter> =>
   Layer.effect(
     HttpRouter.HttpRouter,
     Effect.map(HttpRouter.make, (router): HttpRouter.HttpRouter => ({
@@ -40,7 +44,16 @@ export const recording = (table: RouteTable): Layer.Layer<HttpRouter.HttpRouter>
       },
       addAll: (routes) => {
         for (const route of routes) table.add(route.method, route.path)
-        return router.addAll(routes)
+        return router.addAll(routes.map((route) => withDoor(doors, route))) as never
       },
     })),
   )
+
+const withDoor = (doors: Doors, route: HttpRouter.Route<unknown, unknown>) => {
+  const door = doors.get(doorKey(route.method, route.path))
+  return door === undefined
+    ? route
+    : HttpRouter.route(route.method, route.path, door(route.handler), {
+      uninterruptible: route.uninterruptible,
+    })
+}

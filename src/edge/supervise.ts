@@ -19,7 +19,8 @@ export interface Env {
   readonly admission: Admission
 }
 
-type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
+/** What answers a request. */
+export type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
 
 /**
  * Runs one request: deadline, admission, task, handler, answer.
@@ -34,12 +35,51 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
     return isRefusal(tickets) ? run.refuse(tickets) : run.start(tickets, inner)
   }
   return Effect.withFiber((fiber) => {
+    const exchange = exchangeOf(requestOf(fiber))
+    const entered = exchange?.entered
+    if (exchange !== undefined && entered !== undefined) {
+      exchange.entered = undefined
+      return entered.start(inner)
+    }
     const run = new Run(endpoint, env, fiber)
     return Spans.isTracing(fiber)
       ? Effect.flatMap(traced(run, endpoint), (tickets) => admitted(run, tickets))
       : admitted(run, run.admit())
   })
 }
+
+/**
+ * Decides about a request at its route, before Effect has prepared anything for the handler. What is
+ * admitted is taken over by {@link supervise} further in, or given back when the request ends
+ * without having got there.
+ */
+export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): Handler<E> =>
+  Effect.withFiber((fiber) => {
+    const exchange = exchangeOf(requestOf(fiber))
+    // With a tracer the decision is a span, which belongs inside the request's.
+    if (exchange === undefined || Spans.isTracing(fiber)) return route
+    const run = new Run(endpoint, env, fiber)
+    const tickets = run.admit()
+    endpoint.metrics.started()
+    if (isRefusal(tickets)) return run.refuse(tickets)
+    exchange.entered = {
+      start: (inner) => run.start(tickets, inner),
+      abandon: () => {
+        env.admission.leave(tickets)
+        endpoint.metrics.failed(0, 500)
+        endpoint.metrics.ended()
+      },
+    }
+    return route
+  })
+
+const requestOf = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+): HttpServerRequest.HttpServerRequest =>
+  Context.getUnsafe(
+    fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
+    HttpServerRequest.HttpServerRequest,
+  )
 
 /** The decision of admission as a span. */
 const traced = (run: Run, endpoint: Compiled) =>
@@ -80,10 +120,7 @@ class Run {
     this.env = env
     this.fiber = fiber
     this.clock = fiber.getRef(Clock.Clock)
-    this.request = Context.getUnsafe(
-      fiber.context as Context.Context<HttpServerRequest.HttpServerRequest>,
-      HttpServerRequest.HttpServerRequest,
-    )
+    this.request = requestOf(fiber)
     this.startedAt = this.clock.currentTimeMillisUnsafe()
     this.deadline = this.startedAt + allowedMs(this.request, endpoint.policy.deadlineMs)
   }

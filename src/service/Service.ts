@@ -8,6 +8,7 @@ import { HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import * as Admission from "../admission/Admission.ts"
 import * as Saturation from "../bounded/Saturation.ts"
+import { compiling, type Doors } from "../edge/compiling.ts"
 import * as Health from "../edge/Health.ts"
 import { documented } from "../edge/openapi.ts"
 import * as Operators from "../edge/Operators.ts"
@@ -103,10 +104,8 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     RespondAsync.layer(options.async),
     Health.layer(options.health),
   )
-  const supervised = Supervised.layer(
-    api,
-    options.policy === undefined ? {} : { policy: options.policy },
-  )
+  const doors: Doors = new Map()
+  const supervised = compiling(Supervised.Supervised, api, options.policy, doors)
   // Apart from `inner`, so that the handlers' context, which every request copies, stays small.
   const handlers = closesWithin(
     options.handlers.pipe(Layer.provide(Layer.provide(supervised, inner))),
@@ -153,7 +152,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   }))
   return app.pipe(
     Layer.provide(Layer.merge(routes as Layer.Layer<never>, surface)),
-    Layer.provideMerge(recording(table)),
+    Layer.provideMerge(recording(table, doors)),
     Layer.provideMerge(Server.layer(options.server)),
     Layer.provide(inner),
     Layer.provide(handlers),
