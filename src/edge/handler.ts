@@ -1,4 +1,4 @@
-import { Context, Effect, type Scope } from "effect"
+import { Context, Effect, Fiber, type Scope } from "effect"
 import { HttpEffect, type HttpMiddleware, HttpServerRequest } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
@@ -27,10 +27,9 @@ export const makeHandler = (
     Effect.catchCause(app, Problem.fromCause),
     (request, response) => {
       const exchange = exchangeOf(request)!
-      return Effect.withFiber((fiber) => {
-        exchange.answer(toPlatform(response, request, fiber.context, exchange))
-        return Effect.void
-      })
+      exchange.answer(toPlatform(response, request, Fiber.getCurrent()!.context, exchange))
+      // An effect that is done already lets Effect close the request's scope at once.
+      return Effect.void
     },
     middleware,
   ) as Effect.Effect<void>
