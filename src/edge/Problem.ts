@@ -69,11 +69,13 @@ export const render = (problem: Problem, random: number): HttpServerResponse.Htt
     contentType: "application/problem+json",
     headers: problem.retryAfterMs === undefined ? problem.headers : {
       ...problem.headers,
-      "retry-after": String(
-        Math.max(1, Math.ceil(problem.retryAfterMs * (1 + 0.2 * random) / 1000)),
-      ),
+      "retry-after": retryAfter(problem.retryAfterMs, random),
     },
   })
+
+/** `Retry-After` in whole seconds. */
+export const retryAfter = (ms: number, random: number): string =>
+  String(Math.max(1, Math.ceil(ms * (1 + 0.2 * random) / 1000)))
 
 /**
  * The problem as the platform's response, for answers outside any handler.
@@ -340,7 +342,7 @@ export const fromCause = (
 export const answers = (cause: Cause.Cause<unknown>): boolean => {
   for (const reason of cause.reasons) {
     if (reason._tag === "Interrupt") continue
-    return known(reason._tag === "Fail" ? reason.error : reason.defect, noMethods) !== undefined
+    return known(reason._tag === "Fail" ? reason.error : reason.defect, () => []) !== undefined
   }
   return true
 }
@@ -355,13 +357,11 @@ export const answers = (cause: Cause.Cause<unknown>): boolean => {
 export const statusOf = (cause: Cause.Cause<unknown>): number => {
   for (const reason of cause.reasons) {
     if (reason._tag !== "Fail") continue
-    const problem = known(reason.error, noMethods)
+    const problem = known(reason.error, () => [])
     if (problem !== undefined) return problem.status
   }
   return 400
 }
-
-const noMethods = (): ReadonlyArray<string> => []
 
 /** Randomness for the jitter, from Effect's Random. */
 export const randomOf = (fiber: Fiber.Fiber<unknown, unknown>): number =>

@@ -10,8 +10,9 @@ import type { Tree } from "../task/tree.ts"
 import * as Spans from "../telemetry/Spans.ts"
 import type { Compiled } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
-import { exchangeOf } from "./exchange.ts"
+import { type Entered, exchangeOf } from "./exchange.ts"
 import * as Problem from "./Problem.ts"
+import { renderRefusal } from "./refusal.ts"
 
 /** What supervision needs of the service, resolved once. */
 export interface Env {
@@ -32,7 +33,9 @@ export type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E,
 export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): Handler<E> => {
   const admitted = (run: Run, tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> => {
     endpoint.metrics.started()
-    return isRefusal(tickets) ? run.refuse(tickets) : run.start(tickets, inner)
+    if (isRefusal(tickets)) return run.refuse(tickets)
+    run.enter(tickets)
+    return run.start(inner)
   }
   return Effect.withFiber((fiber) => {
     const exchange = exchangeOf(requestOf(fiber))
@@ -62,14 +65,8 @@ export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): H
     const tickets = run.admit()
     endpoint.metrics.started()
     if (isRefusal(tickets)) return run.refuse(tickets)
-    exchange.entered = {
-      start: (inner) => run.start(tickets, inner),
-      abandon: () => {
-        env.admission.leave(tickets)
-        endpoint.metrics.failed(0, 500)
-        endpoint.metrics.ended()
-      },
-    }
+    run.enter(tickets)
+    exchange.entered = run
     return route
   })
 
@@ -102,7 +99,7 @@ const traced = (run: Run, endpoint: Compiled) =>
   }))
 
 /** One request on its way through. */
-class Run {
+class Run implements Entered {
   private readonly endpoint: Compiled
   private readonly env: Env
   private readonly fiber: Fiber.Fiber<unknown, unknown>
@@ -136,13 +133,22 @@ class Run {
   refuse(refusal: Refusal): Effect.Effect<HttpServerResponse.HttpServerResponse> {
     this.endpoint.metrics.refused(refusal.reason)
     this.endpoint.metrics.ended()
-    return Effect.succeed(
-      Problem.render(Problem.fromRefusal(refusal), Problem.randomOf(this.fiber)),
-    )
+    return Effect.succeed(renderRefusal(refusal, Problem.randomOf(this.fiber)))
   }
 
-  start<E>(tickets: ReadonlyArray<Ticket>, inner: Handler<E>): Handler<E> {
-    const { endpoint, env, fiber } = this
+  enter(tickets: ReadonlyArray<Ticket>): void {
+    this.tickets = tickets
+  }
+
+  /** It ended before its handler began. */
+  abandon(): void {
+    this.env.admission.leave(this.tickets)
+    this.endpoint.metrics.failed(0, 500)
+    this.endpoint.metrics.ended()
+  }
+
+  start<E>(inner: Handler<E>): Handler<E> {
+    const { endpoint, env, fiber, tickets } = this
     const record = new TaskRecord(
       env.tree,
       this.clock,
@@ -155,7 +161,6 @@ class Run {
     record.scope = new CancelScope(root, this.deadline, record, tickets, undefined)
     record.fiber = fiber
     this.record = record
-    this.tickets = tickets
     endpoint.inFlight++
     env.tree.add(record)
     // The enclosing request restores the fiber's context.

@@ -1,0 +1,29 @@
+import { expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { reasons } from "../../src/bounded/Refused.ts"
+import * as Problem from "../../src/edge/Problem.ts"
+import { renderRefusal } from "../../src/edge/refusal.ts"
+
+it.effect("a refusal written in one go has the same bytes as the problem", () =>
+  Effect.sync(() => {
+    for (const reason of reasons) {
+      for (const resource of ["database", 'a "quoted" \\ name', "line\nbreak", "…"]) {
+        const refusal = {
+          _tag: "Refusal" as const,
+          reason,
+          kind: "pool",
+          resource,
+          inUse: 10,
+          capacity: 10,
+          waiting: 41,
+          predictedWaitMs: 812.4,
+          retryAfterMs: 812.4,
+        }
+        const slow = Problem.render(Problem.fromRefusal(refusal), 0.5)
+        const fast = renderRefusal(refusal, 0.5)
+        expect(fast.body).toEqual(slow.body)
+        expect(fast.headers).toEqual(slow.headers)
+        expect(fast.status).toBe(slow.status)
+      }
+    }
+  }))
