@@ -31,6 +31,9 @@ export interface DrainReport {
  * Readiness off → accept no more → what was admitted finishes → the rest is cancelled with
  * `Shutdown` → its cleanup is awaited. Never longer than the three budgets together.
  *
+ * Background tasks are left alone: a poller has no end of its own, requests in flight may need it, and
+ * the scope that started it ends it after the drain.
+ *
  * Admitted work that still queues is not refused: it holds tickets, which promised it a place before
  * its deadline. What cannot finish within the grace is cancelled at its end.
  */
@@ -40,21 +43,22 @@ export const drain = (parts: Parts, budget: Budget): Effect.Effect<DrainReport> 
     // Balancers need time to see it; until then requests are still welcome.
     if (budget.readinessDelayMs > 0) yield* Effect.sleep(budget.readinessDelayMs)
     parts.admission.close()
-    const inFlight = yield* parts.tree.size
-    const quiet = Effect.all([parts.server.drain, parts.tree.awaitEmpty], {
+    const work = () => Array.from(parts.tree.unsafe.live).filter((task) => !task.background)
+    const inFlight = work().length
+    const quiet = Effect.all([parts.server.drain, parts.tree.awaitIdle], {
       concurrency: "unbounded",
       discard: true,
     })
     if (yield* endsWithin(quiet, budget.graceMs)) return { inFlight, cancelled: 0, abandoned: 0 }
-    const stragglers = yield* parts.tree.dump
+    const stragglers = work()
     yield* Effect.logWarning(
       `The drain's ${Duration.format(Duration.millis(budget.graceMs))} are over; cancelling ` +
         `${stragglers.length} ${stragglers.length === 1 ? "task" : "tasks"}: ` +
         names(stragglers.map((task) => task.name)),
     )
-    const cancelled = yield* parts.tree.cancelAll(CancelReason.Shutdown)
+    const cancelled = stragglers.filter((task) => task.cancel(CancelReason.Shutdown)).length
     yield* endsWithin(quiet, budget.cleanupMs)
-    const left = yield* parts.tree.dump
+    const left = work()
     if (left.length > 0) {
       yield* Effect.logWarning(
         `${left.length} did not clean up in time: ${names(left.map((task) => task.name))}`,

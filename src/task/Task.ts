@@ -41,7 +41,9 @@ export interface StartOptions extends Options {
  * **Details** – the effect runs on the caller's stack until it first suspends, in a fiber, a cancel
  * scope and a resource `Scope` of its own. It inherits the deadline above it. It outlives neither
  * its scope nor the task that started it (unless `detached`). In a scope that has closed, and after
- * its deadline, it is cancelled without ever running. A failure that nobody waits for when it
+ * its deadline, it is cancelled without ever running. A task that is started outside of any other one,
+ * as by a layer, is a background task: the drain of a service does not wait for it, nor for what is
+ * below it; its scope ends it afterwards. A `detached` one is waited for. A failure that nobody waits for when it
  * happens is logged: at debug level, a defect as a warning.
  *
  * **Fails with** – nothing; how the task ends is told by {@link Task.await} and {@link Task.join}.

@@ -90,6 +90,11 @@ export interface TaskTree {
   readonly cancelAll: (reason: CancelReason) => Effect.Effect<number>
   /** Waits, interruptibly, until no task is live. */
   readonly awaitEmpty: Effect.Effect<void>
+  /**
+   * Waits, interruptibly, until no task is live but background ones: those that were started outside
+   * of any other task and not `detached`, such as a poller that a layer starts, and all below them.
+   */
+  readonly awaitIdle: Effect.Effect<void>
   /** Live tasks now. */
   readonly size: Effect.Effect<number>
   /** Counts since the tree was made, by kind: started, ended by outcome. */
@@ -146,6 +151,10 @@ export const makeUnsafe = (): TaskTree => {
       }),
     awaitEmpty: Effect.callback<void>((resume) => {
       const stop = tree.onEmpty(() => resume(Effect.void))
+      return Effect.sync(stop)
+    }),
+    awaitIdle: Effect.callback<void>((resume) => {
+      const stop = tree.onIdle(() => resume(Effect.void))
       return Effect.sync(stop)
     }),
     size: Effect.sync(() => tree.live.size),

@@ -35,6 +35,8 @@ export class TaskRecord implements TaskAccount {
   /** Whether somebody waits, or has waited, for its exit. */
   watched = false
   outcome: Outcome | undefined = undefined
+  /** It belongs to no request: it ends with its scope, and a drain does not wait for it. */
+  background = false
   /** Tasks that it started into a scope which may close later than it ends. */
   children: Set<TaskRecord> | undefined = undefined
   private waiting: string | undefined = undefined

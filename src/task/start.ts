@@ -68,6 +68,7 @@ export const startUnsafe = <A, E, R>(
     undefined,
   )
   record.scope = scope
+  record.background = record.parent?.background ?? !options.detached
   tree.add(record)
   let result: Exit.Exit<A, E> | undefined
   const started = { record, name, exit: () => result }

@@ -20,16 +20,20 @@ export class Tree implements Ledger<TaskRecord> {
   readonly ended: Map<string, Record<Outcome, number>> = new Map()
   /** Tasks whose cleanup overran its budget. */
   abandonedCount = 0
+  /** How many of the live ones are background tasks. */
+  backgroundCount = 0
   private readonly byId = new Map<string, TaskRecord>()
   private readonly listeners = new Set<(event: TreeEvent) => void>()
   private readonly watchers = new Map<string, Set<(event: TreeEvent) => void>>()
   private readonly replay: Array<TreeEvent> = []
   private readonly empty: Set<() => void> = new Set()
+  private readonly idle: Set<() => void> = new Set()
   private seq = 0
 
   /** Lists a task that starts. */
   add(record: TaskRecord): void {
     this.live.add(record)
+    if (record.background) this.backgroundCount++
     this.started.set(record.kind, (this.started.get(record.kind) ?? 0) + 1)
     if (this.listeners.size > 0) this.emit(record, { _tag: "Started" })
   }
@@ -37,6 +41,7 @@ export class Tree implements Ledger<TaskRecord> {
   /** Forgets a task that has ended. */
   remove(record: TaskRecord, outcome: Outcome): void {
     this.live.delete(record)
+    if (record.background) this.backgroundCount--
     if (record.hasId) this.byId.delete(record.id)
     let counts = this.ended.get(record.kind)
     if (counts === undefined) {
@@ -44,11 +49,8 @@ export class Tree implements Ledger<TaskRecord> {
     }
     counts[outcome]++
     if (this.observed(record)) this.emit(record, { _tag: "Ended", outcome })
-    if (this.live.size === 0 && this.empty.size > 0) {
-      const waiting = Array.from(this.empty)
-      this.empty.clear()
-      for (const wake of waiting) inTurn(wake)
-    }
+    if (this.live.size === 0) wakeAll(this.empty)
+    if (this.live.size === this.backgroundCount) wakeAll(this.idle)
   }
 
   /** Counts a task whose cleanup overran its budget; it stays listed. */
@@ -129,13 +131,26 @@ export class Tree implements Ledger<TaskRecord> {
 
   /** Calls back once no task is live; at once if none is. Returns its removal. */
   onEmpty(callback: () => void): () => void {
-    if (this.live.size === 0) {
-      callback()
-      return () => {}
-    }
-    this.empty.add(callback)
-    return () => {
-      this.empty.delete(callback)
-    }
+    return once(this.empty, this.live.size === 0, callback)
   }
+
+  /** Calls back once no task is live but background ones; at once if so. Returns its removal. */
+  onIdle(callback: () => void): () => void {
+    return once(this.idle, this.live.size === this.backgroundCount, callback)
+  }
+}
+
+const once = (waiting: Set<() => void>, now: boolean, callback: () => void): () => void => {
+  if (now) callback()
+  else waiting.add(callback)
+  return () => {
+    waiting.delete(callback)
+  }
+}
+
+const wakeAll = (waiting: Set<() => void>): void => {
+  if (waiting.size === 0) return
+  const all = Array.from(waiting)
+  waiting.clear()
+  for (const wake of all) inTurn(wake)
 }
