@@ -19,6 +19,7 @@ import { recording, RouteTable } from "../edge/routes.ts"
 import * as Server from "../edge/Server.ts"
 import * as Supervised from "../edge/Supervised.ts"
 import * as TasksApi from "../edge/TasksApi.ts"
+import { Mistake } from "../internal/mistake.ts"
 import * as TaskTree from "../task/TaskTree.ts"
 import * as Export from "../telemetry/Export.ts"
 import type { ExportConfigError } from "../telemetry/ExportConfigError.ts"
@@ -93,6 +94,9 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   options: Options<Id, Groups, R, E, ER>,
 ): Layer.Layer<Server.Server, E | ER | StartError> => {
   const table = new RouteTable()
+  const checked = Layer.effectDiscard(
+    Effect.sync(() => demandSupervision(api as unknown as HttpApi.Top)),
+  )
   const closeMs = millis(options.drain?.close, "5 seconds")
   const resources = closesWithin(
     (options.resources ?? Layer.empty) as Layer.Layer<R, ER>,
@@ -157,8 +161,23 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     Layer.provide(inner),
     Layer.provide(handlers),
     Layer.provide(resources),
+    Layer.provide(checked),
     Layer.provide(Layer.provideMerge(telemetry(api.identifier), registries())),
   ) as Layer.Layer<Server.Server, E | ER | StartError>
+}
+
+/** An endpoint without the middleware would have no deadline, no admission and no task. */
+const demandSupervision = (api: HttpApi.Top): void => {
+  for (const group of Object.values(api.groups)) {
+    for (const endpoint of Object.values(group.endpoints)) {
+      if (!endpoint.middlewares.has(Supervised.Supervised as never)) {
+        throw new Mistake(
+          `Endpoint ${group.identifier}.${endpoint.identifier} is not supervised. ` +
+            "Add .middleware(Supervised.Supervised) to the API, after .add(…).",
+        )
+      }
+    }
+  }
 }
 
 type Inner = Admission.Admission | RespondAsync.RespondAsync | Health.Health
