@@ -34,7 +34,7 @@ export interface ResourcePool<R, E = never> {
    * `ReentrantAcquire` when the caller already holds a resource of this pool.
    *
    * **Interruption** – gives the resource back after the function's finalizers; a resource that is
-   * being made or validated at that moment is closed.
+   * being made or validated at that moment is closed; that is waited for `closeTimeout` at most.
    */
   readonly use: <A, E2, R2>(
     f: (resource: R) => Effect.Effect<A, E2, R2>,
@@ -82,7 +82,11 @@ export interface Options<R, E, Env> extends Bulkhead.Options {
   readonly idleTimeToLive?: Duration.Input | undefined
   /** A resource is not used again when it is older than this. Default 30 minutes. */
   readonly maxLifetime?: Duration.Input | undefined
-  /** Time limit for making one resource, and for validating one. Default 10 seconds. */
+  /**
+   * Time limit for making one resource, and for validating one. Default 10 seconds. One that cannot
+   * be interrupted, as in `acquireRelease`, is left behind after another `closeTimeout`, with a
+   * warning, and closed when it ends.
+   */
   readonly acquireTimeout?: Duration.Input | undefined
   /** How long the closing of one resource is waited for. Default 5 seconds. */
   readonly closeTimeout?: Duration.Input | undefined
@@ -159,11 +163,9 @@ export const make = <R, E, Env = never>(
     const resources = new Resources<R, E | AcquireTimeout>(fiber, {
       name: options.name,
       capacity: options.capacity,
-      acquire: Effect.timeoutOrElse(options.acquire, {
-        duration: acquireMs,
-        orElse: () =>
-          Effect.fail(new AcquireTimeout({ resource: options.name, timeoutMs: acquireMs })),
-      }) as Effect.Effect<R, E | AcquireTimeout>,
+      acquire: options.acquire as Effect.Effect<R, E | AcquireTimeout>,
+      acquireMs,
+      acquireTimeout: () => new AcquireTimeout({ resource: options.name, timeoutMs: acquireMs }),
       validate: validate && ((resource) =>
         Effect.timeoutOrElse(validate(resource), {
           duration: acquireMs,

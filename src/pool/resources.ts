@@ -13,8 +13,11 @@ interface Item<R> {
 export interface ResourcesOptions<R, E> {
   readonly name: string
   readonly capacity: number
-  /** Bounded in time; runs in the pool's context with a scope of its own. */
+  /** Runs in the pool's context with a scope of its own. */
   readonly acquire: Effect.Effect<R, E>
+  readonly acquireMs: number
+  /** What the caller is told when that time is up. */
+  readonly acquireTimeout: () => E
   readonly validate: ((resource: R) => Effect.Effect<boolean>) | undefined
   readonly validateAfterMs: number
   readonly idleMs: number
@@ -148,7 +151,7 @@ export class Resources<R, E> {
         this.#options.acquire,
         Context.add(this.#context, Scope.Scope, scope) as Context.Context<never>,
       )
-      return Effect.flatMap(Effect.exit(restore(made)), (exit) => {
+      return Effect.flatMap(Effect.exit(this.#inTime(made, restore)), (exit) => {
         if (Exit.isFailure(exit)) {
           return Effect.andThen(this.#closeScope(scope), Effect.failCause(exit.cause))
         }
@@ -163,6 +166,52 @@ export class Resources<R, E> {
         this.#items.add(item)
         return Effect.succeed(item)
       })
+    })
+  }
+
+  /**
+   * In a fiber of its own, because `acquireRelease` cannot be interrupted while it acquires: neither
+   * the time limit nor the caller's deadline could end the wait for a connection that hangs.
+   */
+  #inTime(made: Effect.Effect<R, E>, restore: Restore): Effect.Effect<R, E> {
+    const { acquireMs, acquireTimeout } = this.#options
+    return Effect.flatMap(
+      Effect.forkDetach(made, { startImmediately: true }),
+      (fiber) =>
+        fiber.pollUnsafe() ?? Effect.onInterrupt(
+          restore(Effect.timeoutOrElse(Fiber.join(fiber), {
+            duration: acquireMs,
+            orElse: () => Effect.andThen(this.#stop(fiber), Effect.failSync(acquireTimeout)),
+          })),
+          () => this.#stop(fiber),
+        ),
+    )
+  }
+
+  /** Interrupts and waits, but not for ever; what ends later is closed then. */
+  #stop(fiber: Fiber.Fiber<R, E>): Effect.Effect<void> {
+    const { closeMs, name } = this.#options
+    return Effect.suspend(() => {
+      fiber.interruptUnsafe()
+      return fiber.pollUnsafe() !== undefined ? Effect.void : Effect.timeoutOrElse(
+        Effect.asVoid(Fiber.await(fiber)),
+        {
+          duration: closeMs,
+          orElse: () => {
+            fiber.addObserver((exit) => {
+              if (Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)) return
+              Effect.runForkWith(this.#context)(
+                Effect.logError(`The pool "${name}" failed to make a resource, late.`, exit.cause),
+              ).addObserver(() => {})
+            })
+            return Effect.logWarning(
+              `The pool "${name}" gave up waiting for a resource that was being made and did not ` +
+                `end within ${closeMs} ms of its interrupt. It is no longer counted; give what it ` +
+                "waits for a timeout.",
+            )
+          },
+        },
+      )
     })
   }
 

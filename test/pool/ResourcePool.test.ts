@@ -113,6 +113,34 @@ describe("ResourcePool", () => {
       expect(yield* pool.stats).toMatchObject({ inUse: 0, created: 0 })
     })))
 
+  it.effect("gives up making one that cannot be interrupted, and closes it when it comes late", () =>
+    fresh(Effect.gen(function* () {
+      const { acquire, log } = connections()
+      const network = yield* Deferred.make<void>()
+      const pool = yield* ResourcePool.make({
+        name: "db",
+        capacity: 1,
+        acquire: Effect.uninterruptible(Effect.andThen(Deferred.await(network), acquire)),
+        acquireTimeout: "2 seconds",
+        closeTimeout: "3 seconds",
+      })
+      const late = yield* fork(Effect.flip(pool.use(() => Effect.void)))
+      const left = yield* fork(pool.use(() => Effect.void))
+      yield* TestClock.adjust("5 seconds")
+      expect(yield* Fiber.join(late)).toBeInstanceOf(ResourcePool.AcquireTimeout)
+      // The second one has the slot now, and its caller leaves.
+      const leaving = yield* fork(Fiber.interrupt(left))
+      yield* TestClock.adjust("2999 millis")
+      expect(leaving.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(leaving)
+      expect(yield* pool.stats).toMatchObject({ inUse: 0, created: 0 })
+      yield* Deferred.succeed(network, undefined)
+      yield* TestClock.adjust(0)
+      expect(log).toMatchObject({ opened: 2, closed: 2, open: 0 })
+      expect(yield* pool.use(({ id }) => Effect.succeed(id))).toBe(3)
+    })))
+
   it.effect("closes what was being made when its caller is interrupted", () =>
     fresh(Effect.gen(function* () {
       let closed = 0
