@@ -32,6 +32,9 @@ interface Line {
   readonly name: string
   readonly inUse: number
   readonly waiting: number
+  readonly capacity: number
+  readonly queueCapacity: number
+  readonly highWater: number
 }
 
 /** Every bounded thing of the service. */
