@@ -162,11 +162,14 @@ const run = (
 ): Effect.Effect<"ok" | "failed" | "timed out"> =>
   Effect.suspend(() => {
     if (busy.has(name)) return Effect.succeed("timed out")
-    busy.add(name)
     return Effect.map(
       Effect.exit(Task.run(
         `health.${name}`,
-        Effect.ensuring(check, Effect.sync(() => busy.delete(name))),
+        // Within the task: one that is cancelled before it starts must not count as running.
+        Effect.suspend(() => {
+          busy.add(name)
+          return Effect.ensuring(check, Effect.sync(() => busy.delete(name)))
+        }),
         { kind: "health", deadline: timeout, cleanup: timeout },
       )),
       (exit) => {

@@ -73,6 +73,12 @@ export interface Resolved {
   readonly cleanupMs: number
 }
 
+/** A field that is set to `undefined` counts as left out. */
+const merge = (policies: ReadonlyArray<Policy>): Policy =>
+  Object.fromEntries(
+    policies.flatMap((policy) => Object.entries(policy).filter(([, value]) => value !== undefined)),
+  )
+
 /**
  * Merges policies, the later ones winning field by field, and checks them.
  *
@@ -83,7 +89,7 @@ export interface Resolved {
  * @since 0.1.0
  */
 export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resolved => {
-  const merged: Policy = Object.assign({}, ...policies)
+  const merged = merge(policies)
   const positive = (field: "deadline" | "cleanup" | "expected", otherwise: Duration.Input) => {
     const ms = Duration.toMillis(Duration.fromInputUnsafe(merged[field] ?? otherwise))
     if (ms > 0) return ms
@@ -93,7 +99,8 @@ export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resol
   }
   return {
     deadlineMs: positive("deadline", "30 seconds"),
-    uses: merged.uses ?? [],
+    // A name that stands twice must not cost two tickets.
+    uses: Array.from(new Set(merged.uses)),
     expectedMs: merged.expected === undefined ? undefined : positive("expected", "1 millis"),
     async: merged.async ?? "never",
     cleanupMs: positive("cleanup", "5 seconds"),

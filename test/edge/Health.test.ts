@@ -13,6 +13,7 @@ import {
 import { TestClock } from "effect/testing"
 import * as Refused from "../../src/bounded/Refused.ts"
 import * as Health from "../../src/edge/Health.ts"
+import { CancelScope, CurrentScope, root } from "../../src/task/scope.ts"
 import { bodyOf, Desk, get, layer, send, textOf, until } from "./support/desk.ts"
 
 const health = (options: Health.Options<never>) =>
@@ -128,6 +129,16 @@ describe("Health", () => {
       yield* TestClock.adjust("1 millis")
       yield* subject.readiness
       expect(runs).toBe(2)
+    }).pipe(Effect.scoped))
+
+  it.effect("a check that was cancelled before it began does not count as hanging", () =>
+    Effect.gen(function* () {
+      const subject = yield* health({ checks: { one: Effect.void } })
+      const late = new CancelScope(root, 0, undefined, undefined, undefined)
+      const probe = Effect.provideService(subject.readiness, CurrentScope, late)
+      expect((yield* probe).ready).toBe(false)
+      yield* TestClock.adjust("1 second")
+      expect(yield* subject.readiness).toEqual({ ready: true, checks: { one: "ok" } })
     }).pipe(Effect.scoped))
 
   it.effect("a check that hangs is given up, and not started again while it still hangs", () =>

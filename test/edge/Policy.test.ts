@@ -1,0 +1,37 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Policy } from "@weir/runtime"
+
+describe("Policy.resolve", () => {
+  it("fills in every default", () => {
+    expect(Policy.resolve("shop.look")).toEqual({
+      deadlineMs: 30_000,
+      uses: [],
+      expectedMs: undefined,
+      async: "never",
+      cleanupMs: 5000,
+    })
+  })
+
+  it("lets the later policy win field by field, and not by leaving a field undefined", () => {
+    // As JavaScript, or a program without exactOptionalPropertyTypes, may well pass it.
+    const blank = { deadline: undefined, uses: undefined } as unknown as Policy.Policy
+    expect(Policy.resolve(
+      "shop.look",
+      { deadline: "2 seconds", uses: ["database"], async: "allowed" },
+      { expected: "10 millis", async: "always" },
+      blank,
+    )).toMatchObject({ deadlineMs: 2000, uses: ["database"], expectedMs: 10, async: "always" })
+  })
+
+  it("takes one ticket for a name that stands twice", () => {
+    expect(Policy.resolve("shop.look", { uses: ["database", "mail", "database"] }).uses)
+      .toEqual(["database", "mail"])
+  })
+
+  it("names the endpoint and the field that is not positive", () => {
+    expect(() => Policy.resolve("shop.look", { deadline: 0 })).toThrow(
+      "Policy of shop.look: deadline must be longer than zero. Leave it out for the default.",
+    )
+    expect(() => Policy.resolve("shop.look", { cleanup: -1 })).toThrow("cleanup")
+  })
+})
