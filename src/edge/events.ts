@@ -25,7 +25,8 @@ export const eventsOf = (
   request: HttpServerRequest.HttpServerRequest,
   task: TaskRecord | Result,
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, Scope.Scope> =>
-  Effect.withFiber((fiber) => {
+  // Between taking a place and the finalizer that gives it back, the fiber might yield.
+  Effect.uninterruptible(Effect.withFiber((fiber) => {
     if (request.method === "HEAD") {
       return Effect.succeed(
         HttpServerResponse.empty({ status: 200, headers: { ...headers, "content-type": type } }),
@@ -72,7 +73,7 @@ export const eventsOf = (
       follow,
       HttpServerResponse.stream(Stream.encodeText(body), { contentType: type, headers }),
     )
-  })
+  }))
 
 const type = "text/event-stream"
 const headers = { "cache-control": "no-store", "x-accel-buffering": "no" }
@@ -85,9 +86,9 @@ const join = (env: EventsEnv, subscriber: Subscriber, record: TaskRecord): () =>
       event._tag === "Ended" || (event._tag === "CleanupAbandoned" && env.health.draining()),
     )
   })
-  // The drain waits for this stream, but not for a task that has been given up.
+  // The drain waits for this stream, but not for a task that has been given up, or that it spares.
   const forget = env.health.onDrain(() => {
-    if (record.abandoned) subscriber.close()
+    if (record.abandoned || record.background) subscriber.close()
   })
   return () => {
     unwatch()

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Queue, Redacted, Scope } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, Queue, Redacted, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { Subscriber } from "../../src/edge/subscriber.ts"
 import { etagOf, matches, type TaskView } from "../../src/edge/view.ts"
+import * as Task from "../../src/task/Task.ts"
+import * as TaskTree from "../../src/task/TaskTree.ts"
 import { bodyOf, Desk, get, layer, send, textOf, until } from "./support/desk.ts"
 import { follow } from "./support/sse.ts"
 
@@ -314,6 +316,23 @@ describe("the drain", () => {
       }))
       expect((yield* reader.rest).at(-1)!.event).toBe("cleanup-abandoned")
       yield* Deferred.succeed(script.letGo, undefined)
+    }).pipe(Effect.scoped))
+
+  it.live("does not wait for the followers of a background task", () =>
+    Effect.gen(function* () {
+      const outer = yield* Effect.scope
+      // With the default grace: a drain that waited would outlast the test.
+      const reader = yield* Effect.scoped(Effect.gen(function* () {
+        const context = yield* Layer.build(layer())
+        const { tree, url } = Context.get(context, Desk)
+        const poller = yield* Scope.provide(Task.start("poller", Effect.never), outer).pipe(
+          Effect.provideService(TaskTree.TaskTree, tree),
+        )
+        const reader = yield* Scope.provide(follow(`${url}/tasks/${poller.id}/events`), outer)
+        yield* reader.next
+        return reader
+      }))
+      expect((yield* reader.rest).map(({ event }) => event)).toEqual([])
     }).pipe(Effect.scoped))
 })
 
