@@ -7,9 +7,9 @@
  * @module
  */
 import { Context, Effect, Layer } from "effect"
-import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
-import type { Reason, Refusal } from "../bounded/Refused.ts"
-import { isRefusal, reasons } from "../bounded/Refused.ts"
+import type { Bounded, Request, Ticket } from "../bounded/Bounded.ts"
+import { Quota } from "../bounded/quota.ts"
+import { isRefusal, type Refusal } from "../bounded/Refused.ts"
 import { register } from "../bounded/Saturation.ts"
 
 /**
@@ -45,7 +45,7 @@ export interface Admission {
  * @since 0.1.0
  */
 export interface Options {
-  /** Requests inside at once, whatever they use. Default 4096. */
+  /** Requests inside at once, whatever they use. A whole number above zero. Default 4096. */
   readonly maxConcurrent?: number
 }
 
@@ -62,7 +62,7 @@ export const Admission: Context.Service<Admission, Admission> = Context.Service<
 /**
  * Builds the door and registers it as the bounded thing `admission`.
  *
- * **Fails with** – nothing.
+ * **Fails with** – nothing; dies with one sentence when `maxConcurrent` makes no sense.
  *
  * **Interruption** – does not wait.
  *
@@ -74,31 +74,28 @@ export const layer = (options: Options = {}): Layer.Layer<Admission> =>
     Admission,
     Effect.suspend(() => {
       const door = new Door(options.maxConcurrent ?? 4096)
-      return Effect.as(register(door), door)
+      return Effect.as(register(door.quota), door)
     }),
   )
 
 const none: ReadonlyArray<Ticket> = []
 
-class Door implements Admission, Bounded {
-  readonly kind = "admission"
-  readonly name = "admission"
-  inUse = 0
-  private readonly capacity: number
-  private readonly counts = Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<
-    Reason,
-    number
-  >
-  private highWater = 0
+class Door implements Admission {
+  readonly quota: Quota
   private closed = false
 
   constructor(capacity: number) {
-    this.capacity = capacity
+    this.quota = new Quota("admission", "admission", capacity)
+  }
+
+  get inUse(): number {
+    return this.quota.inUse
   }
 
   enter(uses: ReadonlyArray<Bounded>, request: Request): ReadonlyArray<Ticket> | Refusal {
-    if (this.closed) return this.refuse("ShuttingDown", 1000)
-    if (this.inUse >= this.capacity) return this.refuse("QueueFull", 1000)
+    const { quota } = this
+    if (this.closed) return quota.refuse("ShuttingDown", 1000)
+    if (quota.inUse >= quota.capacity) return quota.refuse("QueueFull", 1000)
     let tickets = none
     if (uses.length > 0) {
       const taken: Array<Ticket> = []
@@ -112,56 +109,16 @@ class Door implements Admission, Bounded {
       }
       tickets = taken
     }
-    this.inUse++
-    if (this.inUse > this.highWater) this.highWater = this.inUse
+    quota.took()
     return tickets
   }
 
   leave(tickets: ReadonlyArray<Ticket>): void {
-    this.inUse--
+    this.quota.leave()
     for (let i = 0; i < tickets.length; i++) tickets[i]!.release()
   }
 
   close(): void {
     this.closed = true
-  }
-
-  stats(): Stats {
-    return {
-      kind: this.kind,
-      name: this.name,
-      capacity: this.capacity,
-      inUse: this.inUse,
-      waiting: 0,
-      queueCapacity: 0,
-      highWater: this.highWater,
-      oldestWaitMs: 0,
-      predictedWaitMs: 0,
-      refused: { ...this.counts },
-    }
-  }
-
-  predict(): number {
-    return 0
-  }
-
-  reserve(_request: Request): Ticket | Refusal {
-    // The door is entered, not queued for.
-    return this.refuse("QueueFull", 1000)
-  }
-
-  private refuse(reason: Reason, retryAfterMs: number): Refusal {
-    this.counts[reason]++
-    return {
-      _tag: "Refusal",
-      reason,
-      kind: this.kind,
-      resource: this.name,
-      inUse: this.inUse,
-      capacity: this.capacity,
-      waiting: 0,
-      predictedWaitMs: 0,
-      retryAfterMs,
-    }
   }
 }

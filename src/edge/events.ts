@@ -6,7 +6,7 @@ import type { TaskRecord } from "../task/record.ts"
 import type { Tree } from "../task/tree.ts"
 import type { Health } from "./Health.ts"
 import * as Problem from "./Problem.ts"
-import type { Quota } from "./quota.ts"
+import type { Quota } from "../bounded/quota.ts"
 import type { Result } from "./results.ts"
 import { eventFrame, frame, gapFrame, Subscriber } from "./subscriber.ts"
 

@@ -5,7 +5,7 @@ import { Mistake } from "../internal/mistake.ts"
 import type { CancelReason } from "../task/CancelReason.ts"
 import type { Outcome } from "../task/TaskTree.ts"
 import * as Problem from "./Problem.ts"
-import { Quota } from "./quota.ts"
+import { Quota } from "../bounded/quota.ts"
 
 /**
  * The bounds of a result store, with every default filled in.

@@ -35,6 +35,7 @@ export const seams: Readonly<Record<string, string>> = {
     "the cancel scope: pools read who holds what, the edge opens one per request",
   "src/task/record.ts": "the edge begins the task of a request synchronously",
   "src/task/tree.ts": "the edge lists the task of a request in the tree of its service",
+  "src/bounded/quota.ts": "what has places but no line: admission, results, event streams",
   "src/edge/openapi.ts": "the service adds the edge's own endpoints to the API's document",
   "src/edge/compiling.ts": "the service lets the edge decide at the routes that it builds",
   "src/edge/routes.ts": "the service builds the table of methods and paths once",

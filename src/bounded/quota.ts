@@ -1,5 +1,5 @@
-import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
-import { type Reason, reasons, type Refusal } from "../bounded/Refused.ts"
+import type { Bounded, Request, Stats, Ticket } from "./Bounded.ts"
+import { type Reason, reasons, type Refusal } from "./Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 
 /** A number of places without a queue: who finds none is refused. */
