@@ -225,12 +225,13 @@ class Impl implements Bulkhead {
       if (scope.holding(this.bounded)) return this.#reentrant()
       const entered = this.#enter(fiber, scope)
       if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
-      return entered.state === "running" && !Spans.isTracing(fiber)
-        ? this.#run(restore(effect), entered, fiber, scope)
-        : Effect.flatMap(
-          this.#traced(entered, fiber, scope, restore),
-          () => this.#run(restore(effect), entered, fiber, scope),
-        )
+      if (entered.state === "running" && !Spans.isTracing(fiber)) {
+        return this.#run(restore(effect), entered, fiber, scope)
+      }
+      return Effect.flatMap(
+        this.#slot(entered, fiber, scope, restore),
+        () => this.#run(restore(effect), entered, fiber, scope),
+      )
     })
 
   readonly acquire: Effect.Effect<void, Refused.Refused, Scope.Scope> = Effect.uninterruptibleMask(
@@ -250,7 +251,7 @@ class Impl implements Bulkhead {
       )
       return entered.state === "running" && !Spans.isTracing(fiber)
         ? hold
-        : Effect.flatMap(this.#traced(entered, fiber, scope, restore), () => hold)
+        : Effect.flatMap(this.#slot(entered, fiber, scope, restore), () => hold)
     },
   )
 
@@ -265,17 +266,23 @@ class Impl implements Bulkhead {
     return entered
   }
 
-  /** The wait as a span; one of no length shows that there was a slot at once. */
-  #traced(
+  /** Waits if need be; with a tracer as a span, one of no length when there was a slot at once. */
+  #slot(
     entry: Entry,
     fiber: Fiber.Fiber<unknown, unknown>,
     scope: CancelScope,
     restore: Restore,
   ): Effect.Effect<void, Refused.Refused> {
+    if (!Spans.isTracing(fiber)) return this.#wait(entry, fiber, scope, restore)
     return Spans.withSpan("ResourcePool.wait", {
       attributes: () => ({ [Spans.attributes.pool]: this.name }),
       cancelReason: () => scope.effectiveReason(),
-    })(entry.state === "running" ? Effect.void : this.#wait(entry, fiber, scope, restore))
+    })(
+      entry.state === "running" ? Effect.void : Effect.tapError(
+        this.#wait(entry, fiber, scope, restore),
+        ({ reason }) => Effect.annotateCurrentSpan(Spans.attributes.refusedReason, reason),
+      ),
+    )
   }
 
   #wait(

@@ -39,12 +39,6 @@ export const attributes = {
   cancelBy: "weir.cancel.by",
   /** Why somebody asked for it. */
   cancelNote: "weir.cancel.note",
-  /** Unguessable id of the task. */
-  taskId: "weir.task.id",
-  /** Kind of the task. */
-  taskKind: "weir.task.kind",
-  /** Name of the task. */
-  taskName: "weir.task.name",
   /** Name of the endpoint. */
   endpoint: "weir.endpoint",
   /** Names of the bounded things that the policy names. */
@@ -70,7 +64,7 @@ const cancelled = [attributes.cancelReason, attributes.cancelBy, attributes.canc
  */
 export const table: ReadonlyArray<Definition> = [
   {
-    name: "{method}",
+    name: "{method} {route}",
     kind: "server",
     attributes: [
       "http.request.method",
@@ -91,12 +85,6 @@ export const table: ReadonlyArray<Definition> = [
       attributes.refusedResource,
     ],
     help: "The decision whether the request may enter.",
-  },
-  {
-    name: "Task.run",
-    kind: "internal",
-    attributes: [attributes.taskId, attributes.taskKind, attributes.taskName, ...cancelled],
-    help: "One task, its cleanup included.",
   },
   {
     name: "ResourcePool.wait",

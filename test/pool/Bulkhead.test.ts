@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Bulkhead, Refused, Saturation } from "@weir/runtime"
-import { Cause, Effect, Exit, Fiber, Schema, Scope } from "effect"
+import { Cause, Effect, Exit, Fiber, Schema, Scope, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import type { Ticket } from "../../src/bounded/Bounded.ts"
 import { CancelScope, CurrentScope, root } from "../../src/task/scope.ts"
@@ -325,6 +325,29 @@ describe("Bulkhead", () => {
         yield* TestClock.adjust(1)
         expect(reasonOf(yield* Fiber.await(waiter))).toBe("Late")
         expect((yield* bulkhead.stats).waiting).toBe(0)
+      })))
+
+    it.effect("a wait is a span, which says why it was refused", () =>
+      fresh(Effect.gen(function* () {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          },
+        })
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1, maxWait: "1 second" })
+        const traced = Effect.provideService(bulkhead.use(Effect.never), Tracer.Tracer, tracer)
+        const first = yield* fork(traced)
+        const second = yield* fork(Effect.exit(traced))
+        yield* TestClock.adjust("1 second")
+        expect(reasonOf(yield* Fiber.join(second))).toBe("Late")
+        expect(spans.map((span) => [span.name, Object.fromEntries(span.attributes)])).toEqual([
+          ["ResourcePool.wait", { "weir.pool.name": "b" }],
+          ["ResourcePool.wait", { "weir.pool.name": "b", "weir.refused.reason": "Late" }],
+        ])
+        yield* Fiber.interrupt(first)
       })))
 
     it.effect("refuses a waiter after maxWait when it has no deadline", () =>
