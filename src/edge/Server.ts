@@ -1,8 +1,9 @@
 /**
  * `Deno.serve` as a scoped Effect `HttpServer`: every request runs in a fiber that the server owns.
  *
- * **Details** – *bounded by* `maxConcurrent` requests held at once and `maxBodySize` bytes each;
- * *owned by* its layer: closing it stops accepting, and waits for the requests in flight.
+ * **Details** – *bounded by* `maxBodySize` bytes per request, and by the admission for requests of
+ * the API (answers of the service itself, such as `/health`, are not admitted); *owned by* its layer:
+ * closing it stops accepting, and waits a second for the requests that a drain has left.
  *
  * @module
  */

@@ -12,6 +12,7 @@ import { Clock, type Duration, Effect, type Layer } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Quota } from "../bounded/quota.ts"
 import { register } from "../bounded/Saturation.ts"
+import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import { info, TaskTree } from "../task/TaskTree.ts"
@@ -66,13 +67,19 @@ export const layer = (
       const tree = (yield* TaskTree).unsafe
       const operators = yield* Operators
       const { results } = yield* RespondAsync
+      const buffer = options.buffer ?? 64
+      if (!Number.isSafeInteger(buffer) || buffer < 1) {
+        return yield* Effect.die(
+          new Mistake(`tasks.buffer must be a whole number of events above zero, not ${buffer}.`),
+        )
+      }
       const subscribers = new Quota("events", "events", options.subscribers ?? 256)
       yield* register(subscribers)
       const env = {
         tree,
         health: yield* Health,
         subscribers,
-        buffer: options.buffer ?? 64,
+        buffer,
         heartbeat: options.heartbeat ?? "15 seconds",
       }
       const listing = new Listing(tree)

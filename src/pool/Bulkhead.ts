@@ -8,6 +8,7 @@ import { Clock, Context, type Duration, Effect, Fiber, identity, Schema, Scope }
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
+import { Mistake } from "../internal/mistake.ts"
 import type { CancelScope } from "../task/scope.ts"
 import { CurrentScope, frameOf } from "../task/scope.ts"
 import { Metrics } from "../telemetry/Metrics.ts"
@@ -158,7 +159,7 @@ export class ReentrantAcquire extends ReentrantAcquireBase {
 export const make = (options: Options): Effect.Effect<Bulkhead, never, Scope.Scope> =>
   Effect.withFiber((fiber) => {
     const invalid = problem(options)
-    if (invalid !== undefined) return Effect.die(new Error(invalid))
+    if (invalid !== undefined) return Effect.die(new Mistake(invalid))
     const self = new Impl(options, fiber)
     return Effect.as(
       Effect.andThen(

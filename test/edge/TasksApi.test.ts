@@ -1,5 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Queue, Redacted, Scope } from "effect"
+import {
+  Cause,
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Queue,
+  Redacted,
+  Scope,
+} from "effect"
 import { TestClock } from "effect/testing"
 import { Subscriber } from "../../src/edge/subscriber.ts"
 import { etagOf, matches, type TaskView } from "../../src/edge/view.ts"
@@ -335,6 +346,17 @@ describe("the drain", () => {
       expect((yield* reader.rest).map(({ event }) => event)).toEqual([])
     }).pipe(Effect.scoped))
 })
+
+it.live("a buffer that is no number of events does not start: NaN would be no bound", () =>
+  Effect.gen(function* () {
+    for (const buffer of [NaN, 0, 1.5]) {
+      const exit = yield* Effect.exit(Effect.scoped(Layer.build(layer({ tasks: { buffer } }))))
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({
+        _tag: "Mistake",
+        message: `tasks.buffer must be a whole number of events above zero, not ${buffer}.`,
+      })
+    }
+  }))
 
 describe("Subscriber", () => {
   it.effect("gives a sign of life every 15 seconds of silence, and no sooner", () =>

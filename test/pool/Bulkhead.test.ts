@@ -436,6 +436,8 @@ describe("Bulkhead", () => {
         for (const [options, sentence] of bad) {
           const exit = yield* Effect.exit(Bulkhead.make(options))
           expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain(sentence)
+          // Shown without a stack: it is no bug.
+          expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({ _tag: "Mistake" })
         }
       })))
   })
