@@ -23,7 +23,7 @@ import { guard, Operators } from "./Operators.ts"
 import * as Problem from "./Problem.ts"
 import { resource } from "./resource.ts"
 import { RespondAsync } from "./RespondAsync.ts"
-import type { Result } from "./results.ts"
+import type { Result, Results } from "./results.ts"
 import { askAgain, cancelView, endedView, etagOf, json, liveView, matches } from "./view.ts"
 
 /**
@@ -114,7 +114,7 @@ export const layer = (
           GET: (request) =>
             find(request, (task, now) =>
               Effect.succeed(
-                isLive(task) ? notYet(task, now) : results.fetch(task.id, now)?.response ?? unknown,
+                isLive(task) ? notYet(task, now) : answerOf(request, results, task, now),
               )),
         }),
         ...resource("/tasks/:id/events", {
@@ -157,6 +157,21 @@ const look = (
   return matches(request.headers["if-none-match"], etag)
     ? notModified(headers)
     : json(view, { headers })
+}
+
+/** The stored answer. Who asked for its head alone has not fetched it. */
+const answerOf = (
+  request: Request,
+  results: Results,
+  task: Result,
+  now: number,
+): HttpServerResponse.HttpServerResponse => {
+  if (request.method !== "HEAD") results.fetch(task.id, now)
+  const { response } = task
+  // It was the answer to a request that no cache keeps, such as a POST; here it answers a GET.
+  return response.headers["cache-control"] === undefined
+    ? HttpServerResponse.setHeader(response, "cache-control", "private, no-store")
+    : response
 }
 
 const notYet = (task: TaskRecord, now: number): HttpServerResponse.HttpServerResponse => {

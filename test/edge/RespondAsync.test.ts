@@ -225,6 +225,8 @@ describe("Prefer: respond-async", () => {
       expect(yield* bodyOf(refused)).toMatchObject({ resource: "results", reason: "QueueFull" })
       yield* Queue.offer(script.steps, "end")
       yield* tree.awaitEmpty
+      const head = yield* get(`/tasks/${kept.id}/result`, {}, "HEAD")
+      expect([head.status, head.headers.get("cache-control")]).toEqual([200, "private, no-store"])
       expect((yield* send("/quick", later)).status, "unfetched, so still promised").toBe(503)
       expect(yield* bodyOf(yield* get(`/tasks/${kept.id}/result`))).toEqual({ n: 7 })
       expect((yield* send("/quick", later)).status).toBe(200)
