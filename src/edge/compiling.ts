@@ -2,6 +2,7 @@ import { Context, Effect, Layer } from "effect"
 import type { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { Admission } from "../admission/Admission.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
+import { Quota } from "../bounded/quota.ts"
 import { Saturation } from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { TaskTree } from "../task/TaskTree.ts"
@@ -98,9 +99,15 @@ const later = (
 }
 
 const resolveUse = (registry: Saturation, endpoint: string, name: string): Bounded => {
-  const bounded = registry.get(name)
+  // A quota has no line, so it would refuse every ticket.
+  const find = (name: string) => {
+    const bounded = registry.get(name)
+    return bounded instanceof Quota ? undefined : bounded
+  }
+  const bounded = find(name)
   if (bounded !== undefined) return bounded
-  const known = registry.snapshot(0).map((stats) => `"${stats.name}"`).join(", ")
+  const known = registry.snapshot(0).filter((stats) => find(stats.name) !== undefined)
+    .map((stats) => `"${stats.name}"`).join(", ")
   throw new Mistake(
     `Policy of ${endpoint} uses "${name}", but there is no such pool. Known: ${
       known === "" ? "none" : known
