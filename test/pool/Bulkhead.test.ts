@@ -437,7 +437,9 @@ describe("Bulkhead", () => {
           const exit = yield* Effect.exit(Bulkhead.make(options))
           expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain(sentence)
           // Shown without a stack: it is no bug.
-          expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({ _tag: "Mistake" })
+          expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({
+            _tag: "Mistake",
+          })
         }
       })))
   })
