@@ -122,6 +122,7 @@ export const fromRefusal = (refusal: Omit<Refusal, "_tag">): Problem => ({
     retryAfterMs: Math.round(refusal.retryAfterMs),
   },
   retryAfterMs: refusal.retryAfterMs,
+  ...(refusal.reason === "ShuttingDown" ? { headers: { connection: "close" } } : {}),
 })
 
 /**

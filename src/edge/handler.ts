@@ -1,4 +1,4 @@
-import { Context, Effect, Fiber, type Scope } from "effect"
+import { Cause, Context, Effect, Fiber, type Scope } from "effect"
 import { HttpEffect, type HttpMiddleware, HttpServerRequest } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
@@ -27,7 +27,20 @@ export const makeHandler = (
     Effect.catchCause(app, Problem.fromCause),
     (request, response) => {
       const exchange = exchangeOf(request)!
-      exchange.answer(toPlatform(response, request, Fiber.getCurrent()!.context, exchange))
+      const { context } = Fiber.getCurrent()!
+      try {
+        exchange.answer(toPlatform(response, request, context, exchange))
+      } catch (defect) {
+        // The platform takes no such status or header. Thrown on, it would leave the request's scope
+        // open for ever, and with it the task and its tickets.
+        exchange.stop?.(CancelReason.Requested("server", "the response cannot be sent"))
+        exchange.answer(Problem.internalPlatform())
+        return Effect.logError(
+          `A response cannot be sent; this is a bug. ${request.method} ` +
+            request.url.split("?")[0],
+          Cause.die(defect),
+        )
+      }
       // An effect that is done already lets Effect close the request's scope at once.
       return Effect.void
     },

@@ -1,6 +1,6 @@
 import { Context } from "effect"
 import { type HttpApi, type HttpApiEndpoint, type HttpApiGroup, OpenApi } from "effect/http-api"
-import { Policy } from "./Policy.ts"
+import * as Policy from "./Policy.ts"
 
 type Json = Record<string, unknown>
 
@@ -10,12 +10,13 @@ type Json = Record<string, unknown>
  */
 export const documented = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
+  defaults: Policy.Policy,
 ): HttpApi.HttpApi<Id, Groups> => {
   const own = Context.getOrUndefined(
     api.annotations as Context.Context<OpenApi.Transform>,
     OpenApi.Transform,
   )
-  const later = answeredLater(api)
+  const later = answeredLater(api, defaults)
   return api.annotate(OpenApi.Transform, (document) => {
     const components = (document["components"] ?? {}) as Json
     const merged: Json = {
@@ -40,18 +41,19 @@ export const documented = <Id extends string, Groups extends HttpApiGroup.Constr
 }
 
 /** `method path` of the endpoints that may answer 202. */
-const answeredLater = (api: HttpApi.Constraint): ReadonlySet<string> => {
+const answeredLater = (api: HttpApi.Constraint, defaults: Policy.Policy): ReadonlySet<string> => {
   const top = api as HttpApi.Top
   const found = new Set<string>()
   for (const group of Object.values(top.groups) as ReadonlyArray<HttpApiGroup.Top>) {
     for (const endpoint of Object.values(group.endpoints) as ReadonlyArray<HttpApiEndpoint.Top>) {
-      const { async } = Object.assign(
-        {},
-        Context.get(top.annotations, Policy),
-        Context.get(group.annotations, Policy),
-        Context.get(endpoint.annotations, Policy),
+      const { async } = Policy.resolve(
+        `${group.identifier}.${endpoint.identifier}`,
+        defaults,
+        Context.get(top.annotations, Policy.Policy),
+        Context.get(group.annotations, Policy.Policy),
+        Context.get(endpoint.annotations, Policy.Policy),
       )
-      if (async === undefined || async === "never") continue
+      if (async === "never") continue
       const path = endpoint.path.replace(/:(\w+)[^/]*/g, "{$1}")
       found.add(`${endpoint.method.toLowerCase()} ${path}`)
     }

@@ -22,6 +22,9 @@ export const renderRefusal = (
   return HttpServerResponse.text(body, {
     status: 503,
     contentType: "application/problem+json",
-    headers: { "retry-after": retryAfter(retryAfterMs, random) },
+    headers: {
+      "retry-after": retryAfter(retryAfterMs, random),
+      ...(reason === "ShuttingDown" ? { connection: "close" } : {}),
+    },
   })
 }

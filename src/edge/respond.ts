@@ -18,7 +18,7 @@ export const toPlatform = (
   const body = response.body
   const head = request.method === "HEAD"
   if (
-    body._tag === "Uint8Array" && !head && response.status !== 204 && response.status !== 304 &&
+    body._tag === "Uint8Array" && !HttpServerResponse.omitsBody(response, head) &&
     Cookies.isEmpty(response.cookies)
   ) return complete(response, body.text ?? body.body as Uint8Array<ArrayBuffer>)
   if (body._tag !== "Stream" || HttpServerResponse.omitsBody(response, head)) {

@@ -1,4 +1,5 @@
 import { Effect, Layer } from "effect"
+import { Mistake } from "../internal/mistake.ts"
 import { doorKey, type Doors } from "./compiling.ts"
 import { FindMyWay, HttpRouter, type HttpServerRequest } from "effect/http"
 
@@ -6,9 +7,18 @@ import { FindMyWay, HttpRouter, type HttpServerRequest } from "effect/http"
 export class RouteTable {
   private readonly finder = FindMyWay.make<string>()
   private readonly methods = new Set<string>()
+  private readonly taken = new Set<string>()
 
   add(method: string, path: string): void {
     if (method === "*") return
+    const key = doorKey(method, path)
+    if (this.taken.has(key)) {
+      throw new Mistake(
+        `Two routes answer ${key}. Weir itself serves /tasks, /health, /saturation, /metrics, ` +
+          "/openapi.json and /docs: choose another path.",
+      )
+    }
+    this.taken.add(key)
     this.methods.add(method)
     this.finder.on(method, path as `/${string}`, path)
   }

@@ -1,8 +1,8 @@
-import { Cause, Clock, Context, Effect, type Fiber, Scope } from "effect"
+import { Cause, Clock, Context, Effect, Fiber, Scope } from "effect"
 import { HttpServerRequest, type HttpServerResponse } from "effect/http"
 import type { Admission } from "../admission/Admission.ts"
 import type { Ticket } from "../bounded/Bounded.ts"
-import { isRefusal, type Refusal, Refused } from "../bounded/Refused.ts"
+import { isRefusal, type Reason, type Refusal, Refused } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { type Outcome, TaskRecord } from "../task/record.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
@@ -12,6 +12,7 @@ import type { Compiled } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
 import { type Entered, exchangeOf } from "./exchange.ts"
 import * as Problem from "./Problem.ts"
+import { parsePrefer } from "./prefer.ts"
 import { renderRefusal } from "./refusal.ts"
 
 /** What supervision needs of the service, resolved once. */
@@ -30,26 +31,23 @@ export type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E,
  * request scope closes, and so covers a streamed body. When it is cancelled and does not end within
  * that turn, the client is answered at once and the cleanup goes on behind the answer.
  */
-export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): Handler<E> => {
-  const admitted = (run: Run, tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> => {
-    endpoint.metrics.started()
-    if (isRefusal(tickets)) return run.refuse(tickets)
-    run.enter(tickets)
-    return run.start(inner)
-  }
-  return Effect.withFiber((fiber) => {
+export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): Handler<E> =>
+  // Uninterruptible from here to the handler: between taking the tickets and the finalizer that
+  // gives them back the fiber may yield, and must not be interrupted there.
+  Effect.uninterruptibleMask((restore) => {
+    const fiber = Fiber.getCurrent()!
+    const handler = restore(inner)
     const exchange = exchangeOf(requestOf(fiber))
     const entered = exchange?.entered
     if (exchange !== undefined && entered !== undefined) {
       exchange.entered = undefined
-      return entered.start(inner)
+      return entered.start(handler)
     }
     const run = new Run(endpoint, env, fiber)
     return Spans.isTracing(fiber)
-      ? Effect.flatMap(traced(run, endpoint), (tickets) => admitted(run, tickets))
-      : admitted(run, run.admit())
+      ? Effect.flatMap(traced(run, endpoint), (tickets) => run.proceed(tickets, handler))
+      : run.proceed(run.admit(), handler)
   })
-}
 
 /**
  * Decides about a request at its route, before Effect has prepared anything for the handler. What is
@@ -63,7 +61,6 @@ export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): H
     if (exchange === undefined || Spans.isTracing(fiber)) return route
     const run = new Run(endpoint, env, fiber)
     const tickets = run.admit()
-    endpoint.metrics.started()
     if (isRefusal(tickets)) return run.refuse(tickets)
     run.enter(tickets)
     exchange.entered = run
@@ -109,6 +106,9 @@ class Run implements Entered {
   private readonly deadline: number
   private outcome: Outcome = "failed"
   private status = 500
+  private refusedFor: Reason = "Closed"
+  /** The answer is complete and was not the cancel's. */
+  private final = false
   private tickets: ReadonlyArray<Ticket> = []
   private record!: TaskRecord
 
@@ -130,13 +130,21 @@ class Run implements Entered {
     })
   }
 
+  proceed<E>(tickets: ReadonlyArray<Ticket> | Refusal, handler: Handler<E>): Handler<E> {
+    if (isRefusal(tickets)) return this.refuse(tickets)
+    this.enter(tickets)
+    return this.start(handler)
+  }
+
   refuse(refusal: Refusal): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    this.endpoint.metrics.started()
     this.endpoint.metrics.refused(refusal.reason)
     this.endpoint.metrics.ended()
     return Effect.succeed(renderRefusal(refusal, Problem.randomOf(this.fiber)))
   }
 
   enter(tickets: ReadonlyArray<Ticket>): void {
+    this.endpoint.metrics.started()
     this.tickets = tickets
   }
 
@@ -147,7 +155,8 @@ class Run implements Entered {
     this.endpoint.metrics.ended()
   }
 
-  start<E>(inner: Handler<E>): Handler<E> {
+  /** Begins the task; runs uninterruptibly but for the handler. */
+  start<E>(handler: Handler<E>): Handler<E> {
     const { endpoint, env, fiber, tickets } = this
     const record = new TaskRecord(
       env.tree,
@@ -179,12 +188,10 @@ class Run implements Entered {
         Effect.sync(() => this.finish()),
       ),
       () =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.matchCauseEffect(restore(inner), {
-            onSuccess: (response) => this.succeeded(response),
-            onFailure: (cause) => this.failed(cause),
-          })
-        ),
+        Effect.matchCauseEffect(handler, {
+          onSuccess: (response) => this.succeeded(response),
+          onFailure: (cause) => this.failed(cause),
+        }),
     )
   }
 
@@ -192,6 +199,7 @@ class Run implements Entered {
     response: HttpServerResponse.HttpServerResponse,
   ): Effect.Effect<HttpServerResponse.HttpServerResponse> {
     this.outcome = "completed"
+    this.final = response.body._tag !== "Stream" && this.record.cancelledAt < 0
     const polished = Problem.polish(response)
     this.status = polished.status
     return Effect.succeed(polished)
@@ -199,6 +207,7 @@ class Run implements Entered {
 
   private failed<E>(cause: Cause.Cause<E>): Handler<E> {
     const refused = refusedIn(cause)
+    this.final = this.record.cancelledAt < 0
     if (bodyStopped(cause)) this.record.scope.cancel(CancelReason.ClientAbort)
     if (Cause.hasInterrupts(cause) || this.record.scope.reason !== undefined) {
       this.outcome = "cancelled"
@@ -206,7 +215,7 @@ class Run implements Entered {
       if (reason !== undefined) Spans.annotateCancel(this.fiber, reason)
     } else if (refused !== undefined) {
       this.outcome = "refused"
-      this.endpoint.metrics.refused(refused.reason)
+      this.refusedFor = refused.reason
     } else if (!Cause.hasDies(cause)) {
       // An error that the endpoint or the middleware declares is an answer.
       this.outcome = "completed"
@@ -223,8 +232,9 @@ class Run implements Entered {
     endpoint.inFlight--
     this.env.admission.leave(this.tickets)
     const reason = record.scope.reason
-    // The client has been told of the cancel already, whatever the handler still achieved.
-    if (reason !== undefined) this.outcome = "cancelled"
+    // A cancel before the handler's answer has been the answer, whatever it still achieved; one
+    // after it came while finalizers ran, and changes nothing for the client.
+    if (reason !== undefined && !this.final) this.outcome = "cancelled"
     switch (this.outcome) {
       case "completed":
         endpoint.service.observe(worked)
@@ -237,6 +247,9 @@ class Run implements Entered {
         break
       case "failed":
         endpoint.metrics.failed(elapsed, this.status)
+        break
+      case "refused":
+        endpoint.metrics.refused(this.refusedFor)
         break
     }
     endpoint.metrics.ended()
@@ -261,10 +274,9 @@ const allowedMs = (request: HttpServerRequest.HttpServerRequest, policyMs: numbe
   if (timeout !== null) allowed = clamp(Number(timeout), allowed)
   const prefer = header(request, "prefer")
   if (prefer !== null) {
-    const wait = /(?:^|[,;\s])wait\s*=\s*"?(\d+)"?/i.exec(prefer)
-    if (wait !== null && !/respond-async/i.test(prefer)) {
-      allowed = clamp(Number(wait[1]) * 1000, allowed)
-    }
+    const { respondAsync, wait } = parsePrefer(prefer)
+    // With respond-async it says how long to wait for an answer, not for the work.
+    if (wait !== undefined && !respondAsync) allowed = clamp(wait * 1000, allowed)
   }
   return allowed
 }

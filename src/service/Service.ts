@@ -116,7 +116,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     "handlers",
     closeMs,
   )
-  const document = documented(api)
+  const document = documented(api, options.policy ?? {})
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(document, { path: "/docs" }),
