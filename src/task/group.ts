@@ -29,7 +29,8 @@ export interface Group<in E> {
  * on. The body is cancelled first, then the tasks, the youngest first; all clean up at the same
  * time. A task that somebody cancels by itself is no failure; one whose own deadline passes is.
  * Failures of the others, and defects of any cleanup, are kept in the cause behind the first one.
- * Members are not limited in number: bound what starts them.
+ * Members are not limited in number: bound what starts them. What they may fail with cannot be
+ * inferred: write it, as in `(group: Task.Group<Refused.Refused | Database.NoRow>) => …`.
  *
  * **Fails with** – the first failure, of a task or of the body; {@link CleanupAbandoned} of a task
  * whose cleanup overran.
