@@ -32,7 +32,7 @@ const close = (
   ms: number,
 ) =>
   Effect.flatMap(
-    endsWithin(Scope.close(scope, exit), ms),
+    endsWithin(`close: ${name}`, Scope.close(scope, exit), ms),
     (ended) =>
       ended ? Effect.void : Effect.die(
         new NotClosed(

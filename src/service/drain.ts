@@ -1,7 +1,8 @@
-import { Cause, Duration, Effect, Exit } from "effect"
+import { Duration, Effect } from "effect"
 import type { Admission } from "../admission/Admission.ts"
 import type { Server } from "../edge/Server.ts"
 import * as CancelReason from "../task/CancelReason.ts"
+import * as Shutdown from "../task/Shutdown.ts"
 import type { TaskTree } from "../task/TaskTree.ts"
 
 /** What a drain acts on. */
@@ -49,7 +50,9 @@ export const drain = (parts: Parts, budget: Budget): Effect.Effect<DrainReport> 
       concurrency: "unbounded",
       discard: true,
     })
-    if (yield* endsWithin(quiet, budget.graceMs)) return { inFlight, cancelled: 0, abandoned: 0 }
+    if (yield* endsWithin("drain: in flight", quiet, budget.graceMs)) {
+      return { inFlight, cancelled: 0, abandoned: 0 }
+    }
     const stragglers = work()
     yield* Effect.logWarning(
       `The drain's ${Duration.format(Duration.millis(budget.graceMs))} are over; cancelling ` +
@@ -57,7 +60,7 @@ export const drain = (parts: Parts, budget: Budget): Effect.Effect<DrainReport> 
         names(stragglers.map((task) => task.name)),
     )
     const cancelled = stragglers.filter((task) => task.cancel(CancelReason.Shutdown)).length
-    yield* endsWithin(quiet, budget.cleanupMs)
+    yield* endsWithin("drain: cleanup", quiet, budget.cleanupMs)
     const left = work()
     if (left.length > 0) {
       yield* Effect.logWarning(
@@ -67,24 +70,19 @@ export const drain = (parts: Parts, budget: Budget): Effect.Effect<DrainReport> 
     return { inFlight, cancelled, abandoned: left.length }
   })
 
-/** Whether it ended in time. Does not wait for its interruption: a shutdown may not hang. */
-export const endsWithin = (effect: Effect.Effect<void>, ms: number): Effect.Effect<boolean> =>
-  Effect.withFiber((fiber) => {
-    const work = Effect.runForkWith(fiber.context)(effect)
-    const ended = Effect.callback<boolean>((resume) => {
-      work.addObserver((exit) =>
-        resume(
-          Exit.isSuccess(exit) || Cause.hasInterruptsOnly(exit.cause)
-            ? Effect.succeed(true)
-            : Effect.as(Effect.logWarning("A step of the shutdown failed", exit.cause), true),
-        )
-      )
-    })
-    return Effect.ensuring(
-      Effect.raceFirst(ended, Effect.as(Effect.sleep(ms), false)),
-      Effect.sync(() => work.interruptUnsafe()),
-    )
-  })
+/** One phase of the stop: whether it ended in time. It never takes longer, whatever it does. */
+export const endsWithin = (
+  name: string,
+  effect: Effect.Effect<void>,
+  ms: number,
+): Effect.Effect<boolean> =>
+  Effect.flatMap(
+    Shutdown.run([{ name, budget: ms, run: effect }], { total: ms, cleanup: 0 }),
+    ([phase]) =>
+      phase!.overran || phase!.error === undefined
+        ? Effect.succeed(!phase!.overran)
+        : Effect.as(Effect.logWarning(`A step of the shutdown failed: ${phase!.error}`), true),
+  )
 
 const names = (all: ReadonlyArray<string>): string => {
   const counts = new Map<string, number>()
