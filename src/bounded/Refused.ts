@@ -147,8 +147,10 @@ export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): s
     case "QueueFull":
       return "the queue is full"
     case "Infeasible":
-      return `the predicted wait of ${Math.round(refusal.predictedWaitMs)} ms leaves too little ` +
-        "time before the deadline"
+      return `after the predicted wait of ${
+        Math.round(refusal.predictedWaitMs)
+      } ms the work would ` +
+        "not end before the deadline"
     case "Late":
       return "too little time was left when its turn came"
     case "Shed":

@@ -21,6 +21,7 @@ import { NoRow } from "../store/NoRow.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
+import { cleanupAbandoned, deadlineExceeded, internal, payloadTooLarge } from "./fixed.ts"
 
 /**
  * A problem before it is rendered: the RFC's members and any extension members.
@@ -157,30 +158,8 @@ export const fromCancel = (reason: CancelReason.CancelReason): Problem => {
   }
 }
 
-const deadlineExceeded: Problem = {
-  slug: "deadline-exceeded",
-  status: 504,
-  title: "Not done by the deadline",
-  detail: "The work was started, ran out of time and has been cancelled.",
-}
-
-/** A defect; says nothing about its insides. */
-export const internal: Problem = {
-  slug: "internal",
-  status: 500,
-  title: "Internal error",
-  detail: "This is a bug in the service; it has been logged.",
-}
-
 /** A 500 for when nothing else is left to answer with. */
 export const internalPlatform = (): Response => renderPlatform(internal, 0)
-
-const payloadTooLarge: Problem = {
-  slug: "payload-too-large",
-  status: 413,
-  title: "Request body too large",
-  headers: { connection: "close" },
-}
 
 /**
  * The problem for one error value, if it is one that Weir or Effect's HTTP layer knows.
@@ -193,9 +172,8 @@ export const fromError = (error: unknown, allowed: (url: string) => ReadonlyArra
   | undefined => {
   if (error instanceof Refused) return fromRefusal(error)
   if (error instanceof DeadlineExceeded) return deadlineExceeded
-  if (error instanceof Cancelled || error instanceof CleanupAbandoned) {
-    return fromCancel(CancelReason.Requested("task", error.message))
-  }
+  if (error instanceof Cancelled) return fromCancel(CancelReason.Requested("task", error.message))
+  if (error instanceof CleanupAbandoned) return cleanupAbandoned
   if (HttpApiError.HttpApiSchemaError.is(error)) return fromDecodeError(error)
   if (HttpApiError.HttpApiPayloadTooLarge.is(error)) return payloadTooLarge
   if (error instanceof HttpServerError.HttpServerError) return fromServerError(error, allowed)

@@ -3,6 +3,7 @@ import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "eff
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import { internal as bug } from "./fixed.ts"
 import * as Problem from "./Problem.ts"
 import { type Place, tooLarge } from "./results.ts"
 
@@ -158,7 +159,7 @@ export class Detached {
   }
 }
 
-const internal = Problem.render(Problem.internal, 0)
+const internal = Problem.render(bug, 0)
 
 /** The same response with its body in memory, or a problem when it is larger than the limit. */
 const asBytes = (

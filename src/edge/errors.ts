@@ -7,6 +7,7 @@ import {
   type Reason as UnavailableReason,
 } from "../store/DatabaseUnavailable.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
+import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
 
 /**
  * The failures that supervision declares for every endpoint, as the problems that the edge renders
@@ -30,6 +31,8 @@ const asProblem = HttpApiSchema.asJson({ contentType: "application/problem+json"
 const refusedType = type("refused")
 const deadlineType = type("deadline-exceeded")
 const unavailableType = type("database-unavailable")
+const cancelledType = type("cancelled")
+const abandonedType = type("cleanup-abandoned")
 
 /** The wire format of a refusal. */
 export interface RefusedWire extends Wire {
@@ -127,12 +130,63 @@ const UnavailableProblem: Schema.Codec<DatabaseUnavailable, UnavailableWire> = S
   asProblem,
 )
 
+const CancelledProblem: Schema.Codec<Cancelled, Wire> = Schema.Struct({
+  ...members,
+  type: cancelledType,
+  status: Schema.Literal(503),
+}).annotate({ identifier: "Cancelled", description: "A part of the work was cancelled." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(Cancelled),
+    SchemaTransformation.transform({
+      decode: () => new Cancelled({ task: "request", why: "see the problem" }),
+      encode: () => ({
+        type: cancelledType.literal,
+        title: "The request was cancelled",
+        status: 503 as const,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(503),
+  asProblem,
+)
+
+const AbandonedProblem: Schema.Codec<CleanupAbandoned, Wire> = Schema.Struct({
+  ...members,
+  type: abandonedType,
+  status: Schema.Literal(503),
+}).annotate({
+  identifier: "CleanupAbandoned",
+  description: "A part of the work was cancelled and did not clean up in time.",
+}).pipe(
+  Schema.decodeTo(
+    Schema.toType(CleanupAbandoned),
+    SchemaTransformation.transform({
+      decode: () => new CleanupAbandoned({ task: "request", afterMs: 0 }),
+      encode: () => ({
+        type: abandonedType.literal,
+        title: "Cleanup did not end in time",
+        status: 503 as const,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(503),
+  asProblem,
+)
+
 /** The declared failures, as a type. */
 export type Errors = readonly [
   typeof RefusedProblem,
   typeof DeadlineProblem,
   typeof UnavailableProblem,
+  typeof CancelledProblem,
+  typeof AbandonedProblem,
 ]
 
 /** The declared failures. */
-export const errors: Errors = [RefusedProblem, DeadlineProblem, UnavailableProblem]
+export const errors: Errors = [
+  RefusedProblem,
+  DeadlineProblem,
+  UnavailableProblem,
+  CancelledProblem,
+  AbandonedProblem,
+]

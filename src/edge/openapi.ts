@@ -61,23 +61,29 @@ const answeredLater = (api: HttpApi.Constraint, defaults: Policy.Policy): Readon
   return found
 }
 
+/** The operations with what the edge itself may answer: 202, and the refusals of a bad request. */
 const promising = (documented: Json, later: ReadonlySet<string>): Json =>
-  Object.fromEntries(
-    Object.entries(documented).map(([path, item]) => [
-      path,
-      Object.fromEntries(
-        Object.entries(item as Json).map(([method, operation]) => {
-          if (!later.has(`${method} ${path}`)) return [method, operation]
-          const { responses, parameters, ...rest } = operation as Json
-          return [method, {
-            ...rest,
-            parameters: [...(parameters as ReadonlyArray<Json> ?? []), prefer],
-            responses: { ...responses as Json, 202: accepted },
-          }]
-        }),
-      ),
-    ]),
-  )
+  mapValues(documented, (item, path) =>
+    mapValues(item as Json, (operation, method) => {
+      const { responses, parameters, ...rest } = operation as Json
+      const given = parameters as ReadonlyArray<Json> ?? []
+      const waits = later.has(`${method} ${path}`)
+      const body = rest["requestBody"] !== undefined
+      return {
+        ...rest,
+        parameters: waits ? [...given, prefer] : given,
+        responses: {
+          ...(body || given.length > 0 ? { 400: problem("The request does not fit") } : {}),
+          ...(body ? { 413: problem("The body is too large") } : {}),
+          ...(body ? { 415: problem("The body has a type that is not read here") } : {}),
+          ...responses as Json,
+          ...(waits ? { 202: accepted } : {}),
+        },
+      }
+    }))
+
+const mapValues = (object: Json, f: (value: unknown, key: string) => unknown): Json =>
+  Object.fromEntries(Object.entries(object).map(([key, value]) => [key, f(value, key)]))
 
 const ref = (name: string) => ({ $ref: `#/components/schemas/${name}` })
 const content = (schema: Json, type = "application/json") => ({ [type]: { schema } })

@@ -58,6 +58,15 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
 }
 
 /**
+ * Makes `resources` required where the handlers need some.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Needed<R, ER> = [Exclude<R, Supervised.Supervised>] extends [never] ? unknown
+  : { readonly resources: Layer.Layer<R, ER> }
+
+/**
  * How a service stops; the budgets add up to the longest time that it can take.
  *
  * @category models
@@ -91,7 +100,7 @@ export type StartError = Server.ListenError | ExportConfigError | Config.ConfigE
  */
 export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
   api: HttpApi.HttpApi<Id, Groups>,
-  options: Options<Id, Groups, R, E, ER>,
+  options: Options<Id, Groups, R, E, ER> & Needed<R, ER>,
 ): Layer.Layer<Server.Server, E | ER | StartError> => {
   const table = new RouteTable()
   const checked = Layer.effectDiscard(
@@ -217,7 +226,7 @@ const telemetry = (serviceName: string) =>
  */
 export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
   api: HttpApi.HttpApi<Id, Groups>,
-  options: Options<Id, Groups, R, E, ER>,
+  options: Options<Id, Groups, R, E, ER> & Needed<R, ER>,
 ): void =>
   runMain(
     Layer.unwrap(Effect.map(address, ({ hostname, port }) =>
@@ -231,13 +240,12 @@ export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R
           "  stop  Ctrl+C (finishes the requests in flight)",
       )
     },
-    (services) =>
-      Effect.flatMap(Context.get(services, Server.Server).inFlight, (inFlight) =>
-        Console.error(
-          `Draining ${inFlight} ${inFlight === 1 ? "request" : "requests"} (up to ${
-            Duration.format(Duration.millis(millis(options.drain?.grace, "20 seconds")))
-          }). Press Ctrl+C again to stop now.`,
-        )),
+    () =>
+      Console.error(
+        `Draining: what was accepted may finish (up to ${
+          Duration.format(Duration.millis(millis(options.drain?.grace, "20 seconds")))
+        }). Press Ctrl+C once more, after a second, to stop now.`,
+      ),
   )
 
 const address = Config.all({

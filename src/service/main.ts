@@ -1,8 +1,8 @@
-import { Cause, Config, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
+import { Cause, Clock, Config, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
 
 /**
  * Runs a layer as the process: until SIGINT or SIGTERM, then until its finalizers are done. A second
- * signal exits at once. Effect's own `NodeRuntime.runMain` needs node's process, ignores a second
+ * signal, a second later or more, exits at once. Effect's own `NodeRuntime.runMain` needs node's process, ignores a second
  * signal and exits 130 also after a clean drain.
  */
 export const runMain = <A, E>(
@@ -16,25 +16,36 @@ export const runMain = <A, E>(
     return Effect.andThen(started(services), Effect.never)
   })).pipe(Effect.provide(logging))
   const fiber = Effect.runFork(program)
-  const stopOn = (signal: Deno.Signal, code: number) => {
-    let asked = false
+  const clock = Clock.Clock.defaultValue()
+  let stoppedAt: bigint | undefined
+  const stopOn = (signal: Deno.Signal, code: number) =>
     Deno.addSignalListener(signal, () => {
-      if (asked || stopped) Deno.exit(code)
-      asked = stopped = true
+      const now = clock.monotonicTimeNanosUnsafe()
+      if (stoppedAt !== undefined) {
+        if (now - stoppedAt > oneSecond) Deno.exit(code)
+        return
+      }
+      stoppedAt = now
       const announce = running === undefined ? Effect.void : stopping(running)
       Effect.runFork(Effect.provide(announce, logging)).addObserver(() => fiber.interruptUnsafe())
     })
-  }
-  let stopped = false
   stopOn("SIGINT", 130)
   stopOn("SIGTERM", 143)
   fiber.addObserver((exit) => {
-    if (Exit.isSuccess(exit) || (stopped && Cause.hasInterruptsOnly(exit.cause))) Deno.exit(0)
+    if (Exit.isSuccess(exit) || (stoppedAt !== undefined && Cause.hasInterruptsOnly(exit.cause))) {
+      Deno.exit(0)
+    }
     Effect.runFork(
       Console.error(explain(exit.cause, running === undefined ? "Cannot start" : "Stopped")),
     ).addObserver(() => Deno.exit(1))
   })
 }
+
+/**
+ * One Ctrl+C arrives more than once: the terminal sends it to the whole process group, and `deno
+ * task` and `npx` pass it on as well. What comes within this time is the same wish.
+ */
+const oneSecond = BigInt(1_000_000_000)
 
 /** One sentence for what the user can mend; the whole cause for a bug. */
 export const explain = (cause: Cause.Cause<unknown>, what: string): string => {
@@ -46,6 +57,12 @@ export const explain = (cause: Cause.Cause<unknown>, what: string): string => {
       : undefined
     if (error instanceof Config.ConfigError) {
       return `${what}: a setting is wrong: ${setting(error)}. Correct or unset the variable.`
+    }
+    const missing = error instanceof Error
+      ? /^Service not found: (\S+)/.exec(error.message)?.[1]
+      : undefined
+    if (missing !== undefined) {
+      return `${what}: nothing provides ${missing}. Add its layer to \`resources\`.`
     }
     if (error instanceof Error && (reason._tag === "Fail" || "_tag" in error)) {
       return `${what}: ${error.message}`

@@ -3,23 +3,26 @@
  *
  * @module
  */
-import type { Cause } from "effect"
-import { Schema } from "effect"
+import { HttpApiError } from "effect/http-api"
 
-const Fields: Readonly<Record<never, never>> = {}
-
-const Base: Schema.Class<NoRow, Schema.TaggedStruct<"NoRow", typeof Fields>, Cause.YieldableError> =
-  Schema.TaggedError<NoRow>()("NoRow", Fields, { httpApiStatus: 404 })
+const Base: HttpApiError.ProblemClass<
+  NoRow,
+  "NoRow",
+  "urn:weir:problem:no-row",
+  404,
+  Readonly<Record<never, never>>,
+  unknown
+> = HttpApiError.Problem<NoRow, unknown>()("NoRow", {
+  type: "urn:weir:problem:no-row",
+  status: 404,
+  title: "There is no such thing",
+})
 
 /**
- * No row matched. Over HTTP a 404 problem.
+ * No row matched. Over HTTP a 404 problem, which says no more than that: what was looked for may be
+ * a secret.
  *
  * @category errors
  * @since 0.1.0
  */
-export class NoRow extends Base {
-  /** Says no more than that: what was looked for may be a secret. */
-  override get message(): string {
-    return "No row matched the query."
-  }
-}
+export class NoRow extends Base {}

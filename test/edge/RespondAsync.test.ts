@@ -262,6 +262,7 @@ describe("the start", () => {
         ((handlers: { handle: (name: string, handler: () => unknown) => unknown }) =>
           handlers.handle("file", () => Effect.succeed(Stream.empty))) as never,
       ) as never,
+      resources: Layer.empty as never,
       server: { port: 0 },
     }))).pipe(Effect.exit)
   }
