@@ -8,7 +8,7 @@
  * @module
  */
 import { ByteSize, type Cause, Context, Effect, Layer, Schema, Scope } from "effect"
-import { HttpIncomingMessage, HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import type { Exchange } from "./exchange.ts"
 import { makeHandler } from "./handler.ts"
@@ -135,9 +135,10 @@ export const layer = (
               const previous = handler
               handler = makeHandler(
                 app,
-                Context.add(requestContext(context), HttpIncomingMessage.MaxBodySize, maxBodySize),
+                requestContext(context),
                 middleware,
                 live,
+                ByteSize.toNumberUnsafe(maxBodySize),
               )
               return previous
             }),

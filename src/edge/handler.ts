@@ -1,5 +1,10 @@
-import { Cause, Context, Effect, Fiber, type Scope } from "effect"
-import { HttpEffect, type HttpMiddleware, HttpServerRequest } from "effect/http"
+import { ByteSize, Cause, Context, Effect, Fiber, type Scope } from "effect"
+import {
+  HttpEffect,
+  HttpIncomingMessage,
+  type HttpMiddleware,
+  HttpServerRequest,
+} from "effect/http"
 import type { HttpServerResponse } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
@@ -22,7 +27,13 @@ export const makeHandler = (
   context: Context.Context<Scope.Scope>,
   middleware: HttpMiddleware.HttpMiddleware | undefined,
   live: Set<Exchange>,
+  maxBodyBytes = Infinity,
 ): Deno.ServeHandler => {
+  const limited = maxBodyBytes === Infinity ? context : Context.add(
+    context,
+    HttpIncomingMessage.MaxBodySize,
+    ByteSize.bytes(maxBodyBytes),
+  )
   const handled = HttpEffect.toHandled(
     Effect.catchCause(app, Problem.fromCause),
     (request, response) => {
@@ -51,7 +62,11 @@ export const makeHandler = (
     exchange.info = info
     attach(source, exchange)
     const fiber = Effect.runForkWith(
-      Context.add(context, HttpServerRequest.HttpServerRequest, HttpServerRequest.fromWeb(source)),
+      Context.add(
+        announced(source) <= maxBodyBytes ? context : limited,
+        HttpServerRequest.HttpServerRequest,
+        HttpServerRequest.fromWeb(source),
+      ),
     )(handled)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined && !exchange.streams) {
@@ -93,4 +108,19 @@ export const makeHandler = (
     })
     return exchange.early ?? exchange.wait()
   }
+}
+
+/**
+ * The length of the body as its head announces it; the platform never hands over more. Such a body
+ * is read in one go, where Effect's counting reader would cost several times the whole request. A
+ * body without a length counts as too long, and is counted.
+ */
+const announced = (source: Request): number => {
+  if (source.method === "GET" || source.method === "HEAD") return 0
+  const length = source.headers.get("content-length")
+  return length !== null && /^\d+$/.test(length)
+    ? Number(length)
+    : source.body === null
+    ? 0
+    : Infinity
 }
