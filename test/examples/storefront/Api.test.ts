@@ -130,7 +130,9 @@ describe("the OpenAPI page", () => {
     expect(Object.keys(page.components.schemas).toSorted()).toMatchInlineSnapshot(`
       [
         "BoughtTogether",
+        "Cancelled",
         "CategorySales",
+        "CleanupAbandoned",
         "DatabaseUnavailable",
         "DeadlineExceeded",
         "Loyalty",
