@@ -27,6 +27,10 @@ const warmUp = (url: string) =>
     }
   })
 
+// The exact run is `golden_virtual.test.ts`. Here real queries take real time, and a machine that
+// stalls for some 20 ms during a wave makes them longer than the burst can bear.
+const again = { retry: 2 } as const
+
 const cases = [
   { method: "GET" as const, timeoutMs: 1100, served: 50 },
   { method: "POST" as const, timeoutMs: 1100, served: 50 },
@@ -67,21 +71,26 @@ describe("100 requests at once on a pool of 10 whose queries take 200 ms", () =>
         }
         expect(yield* lab.tree.size).toBe(0)
       }).pipe(Effect.provide(TestLab.layer({ expected: "200 millis" }))),
+    again,
   )
 
-  it.live("a first burst with nothing known is bounded by the queue and refused at dequeue", () =>
-    Effect.gen(function* () {
-      const lab = yield* TestLab.Lab
-      const answers = yield* burst(lab.url, "GET", 1100)
-      const ok = answers.filter((answer) => answer.status === 200).length
-      const refused = answers.filter((answer) => answer.status === 503).length
-      expect(ok + refused, statuses(answers)).toBe(100)
-      // The first wave also opens the connections, so what it teaches is more than 200 ms.
-      expect(ok, statuses(answers)).toBeGreaterThanOrEqual(10)
-      expect(ok, statuses(answers)).toBeLessThanOrEqual(52)
-      expect(answers.filter(({ body }) => body.reason === "Late").length).toBe(refused)
-      expect(lab.saturation.get("database")!.stats(0).highWater).toBeLessThanOrEqual(160)
-    }).pipe(Effect.provide(TestLab.layer())))
+  it.live(
+    "a first burst with nothing known is bounded by the queue and refused at dequeue",
+    () =>
+      Effect.gen(function* () {
+        const lab = yield* TestLab.Lab
+        const answers = yield* burst(lab.url, "GET", 1100)
+        const ok = answers.filter((answer) => answer.status === 200).length
+        const refused = answers.filter((answer) => answer.status === 503).length
+        expect(ok + refused, statuses(answers)).toBe(100)
+        // The first wave also opens the connections, so what it teaches is more than 200 ms.
+        expect(ok, statuses(answers)).toBeGreaterThanOrEqual(10)
+        expect(ok, statuses(answers)).toBeLessThanOrEqual(52)
+        expect(answers.filter(({ body }) => body.reason === "Late").length).toBe(refused)
+        expect(lab.saturation.get("database")!.stats(0).highWater).toBeLessThanOrEqual(160)
+      }).pipe(Effect.provide(TestLab.layer())),
+    again,
+  )
 })
 
 const statuses = (answers: ReadonlyArray<{ readonly status: number }>): string =>
