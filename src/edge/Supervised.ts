@@ -24,8 +24,8 @@ const Base: HttpApiMiddleware.ServiceClass<Supervised, "weir/edge/Supervised", {
  *
  * **Details** – every request becomes a task with the deadline of its {@link Policy.Policy}, is
  * admitted only if it can finish before that deadline, and is cancelled when its client leaves. It
- * declares `Refused`, `DeadlineExceeded` and `DatabaseUnavailable`, so that handlers may simply fail
- * with them and clients get them typed.
+ * declares `Refused`, `DeadlineExceeded`, `DatabaseUnavailable`, and `Cancelled` and
+ * `CleanupAbandoned` of tasks, so that handlers may simply fail with them and clients get them typed.
  *
  * @category middleware
  * @since 0.1.0

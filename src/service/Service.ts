@@ -217,8 +217,8 @@ const telemetry = (serviceName: string) =>
  * Runs the service as the process: the last line of a program.
  *
  * **Details** – listens on `HOST` (127.0.0.1) and `PORT` (8080) unless the options say otherwise,
- * until SIGINT or SIGTERM; then drains and exits with 0. A second signal exits at once with 130 or
- * 143. A start that fails, or a layer that does not close in its time, prints one sentence and exits
+ * until SIGINT or SIGTERM; then drains and exits with 0. A further signal, more than a second later,
+ * exits at once with 130 or 143. A start that fails, or a layer that does not close in its time, prints one sentence and exits
  * with 1.
  *
  * @category constructors
