@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { Cause, Context, Effect, Random, SchemaIssue } from "effect"
+import { Cause, Context, Effect, SchemaIssue } from "effect"
 import type { Fiber } from "effect"
 import {
   HttpServerError,
@@ -21,7 +21,9 @@ import { NoRow } from "../store/NoRow.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
+import { behind } from "./behind.ts"
 import { cleanupAbandoned, deadlineExceeded, internal, payloadTooLarge } from "./fixed.ts"
+import { randomOf, retryAfter } from "./jitter.ts"
 
 /**
  * A problem before it is rendered: the RFC's members and any extension members.
@@ -73,24 +75,6 @@ export const render = (problem: Problem, random: number): HttpServerResponse.Htt
       "retry-after": retryAfter(problem.retryAfterMs, random),
     },
   })
-
-/** `Retry-After` in whole seconds. */
-export const retryAfter = (ms: number, random: number): string =>
-  String(Math.max(1, Math.ceil(ms * (1 + 0.2 * random) / 1000)))
-
-/**
- * The problem as the platform's response, for answers outside any handler.
- *
- * @category operations
- * @since 0.1.0
- */
-export const renderPlatform = (problem: Problem, random: number): Response => {
-  const response = render(problem, random)
-  return new Response(body(problem), {
-    status: problem.status,
-    headers: response.headers as Record<string, string>,
-  })
-}
 
 const body = (problem: Problem): string =>
   JSON.stringify({
@@ -157,9 +141,6 @@ export const fromCancel = (reason: CancelReason.CancelReason): Problem => {
       }
   }
 }
-
-/** A 500 for when nothing else is left to answer with. */
-export const internalPlatform = (): Response => renderPlatform(internal, 0)
 
 /**
  * The problem for one error value, if it is one that Weir or Effect's HTTP layer knows.
@@ -248,21 +229,6 @@ const fromDecodeError = (error: HttpApiError.HttpApiSchemaError): Problem => {
   }
 }
 
-/** Looks for an error that we know behind wrappers such as `SqlError`. */
-const known = (error: unknown, allowed: (url: string) => ReadonlyArray<string>) => {
-  let at: unknown = error
-  for (let depth = 0; depth < 6 && typeof at === "object" && at !== null; depth++) {
-    const problem = fromError(at, allowed)
-    if (problem !== undefined) return problem
-    at = "reason" in at && typeof at.reason === "object"
-      ? at.reason
-      : "cause" in at
-      ? at.cause
-      : undefined
-  }
-  return undefined
-}
-
 /**
  * Renders the cause of a failed request.
  *
@@ -299,7 +265,7 @@ export const fromCause = (
       }
       const error = reason._tag === "Fail" ? reason.error : reason.defect
       if (HttpServerResponse.isHttpServerResponse(error)) return Effect.succeed(error)
-      const problem = known(error, allowed)
+      const problem = behind(error, (at) => fromError(at, allowed))
       if (problem !== undefined && problem !== internal) {
         return Effect.succeed(render(problem, random))
       }
@@ -311,41 +277,6 @@ export const fromCause = (
     return Effect.succeed(render(interrupted ?? internal, random))
   })
 
-/**
- * Whether {@link fromCause} has an answer of Weir's for this cause: a cancel, or an error that it
- * knows. Errors that an endpoint declares itself are not among them.
- *
- * @category guards
- * @since 0.1.0
- */
-export const answers = (cause: Cause.Cause<unknown>): boolean => {
-  for (const reason of cause.reasons) {
-    if (reason._tag === "Interrupt") continue
-    return known(reason._tag === "Fail" ? reason.error : reason.defect, () => []) !== undefined
-  }
-  return true
-}
-
-/**
- * The status that {@link fromCause} would answer with, as far as it is known without rendering; 400
- * for an error that only its endpoint knows.
- *
- * @category accessors
- * @since 0.1.0
- */
-export const statusOf = (cause: Cause.Cause<unknown>): number => {
-  for (const reason of cause.reasons) {
-    if (reason._tag !== "Fail") continue
-    const problem = known(reason.error, () => [])
-    if (problem !== undefined) return problem.status
-  }
-  return 400
-}
-
-/** Randomness for the jitter, from Effect's Random. */
-export const randomOf = (fiber: Fiber.Fiber<unknown, unknown>): number =>
-  fiber.getRef(Random.Random).nextDoubleUnsafe()
-
 const logBug = (cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown>) => {
   const request = Context.getOrUndefined(fiber.context, HttpServerRequest.HttpServerRequest)
   return Effect.logError(
@@ -353,26 +284,4 @@ const logBug = (cause: Cause.Cause<unknown>, fiber: Fiber.Fiber<unknown, unknown
       request?.url.split("?")[0] ?? ""
     }\n${Cause.pretty(cause)}`,
   )
-}
-
-/**
- * Replaces bodiless or plain-text errors of Effect's HTTP layer by problems.
- *
- * @category operations
- * @since 0.1.0
- */
-export const polish = (
-  response: HttpServerResponse.HttpServerResponse,
-): HttpServerResponse.HttpServerResponse => {
-  if (response.status === 415 && response.headers["content-type"]?.startsWith("text/plain")) {
-    const text = response.body._tag === "Uint8Array" ? response.body.text : undefined
-    return render({
-      slug: "unsupported-media-type",
-      status: 415,
-      title: "Unsupported media type",
-      detail: text ?? "The body has a type that is not accepted.",
-    }, 0)
-  }
-  if (response.status === 413 && response.body._tag === "Empty") return render(payloadTooLarge, 0)
-  return response
 }

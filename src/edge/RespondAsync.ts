@@ -14,6 +14,7 @@ import { info } from "../task/TaskTree.ts"
 import type { Compiled } from "./compiled.ts"
 import { Detached, detachedOf } from "./detached.ts"
 import { parsePrefer, type Preferences } from "./prefer.ts"
+import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
 import { type Bounds, type Place, type Result, type Results, ResultStore } from "./results.ts"
 import { type Env, supervise } from "./supervise.ts"
@@ -153,7 +154,7 @@ const start = (
     endpoint.metrics.started()
     endpoint.metrics.refused(place.reason)
     endpoint.metrics.ended()
-    return Effect.succeed(Problem.render(Problem.fromRefusal(place), Problem.randomOf(fiber)))
+    return Effect.succeed(Problem.render(Problem.fromRefusal(place), randomOf(fiber)))
   }
   const { route } = Context.getUnsafe(
     fiber.context as Context.Context<HttpRouter.RouteContext>,

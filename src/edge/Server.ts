@@ -10,9 +10,9 @@
 import { ByteSize, type Cause, Context, Effect, Layer, Schema, Scope } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
+import { internalPlatform, renderPlatform } from "./answer.ts"
 import type { Exchange } from "./exchange.ts"
 import { makeHandler } from "./handler.ts"
-import * as Problem from "./Problem.ts"
 
 const Fields = { hostname: Schema.String, port: Schema.Number, why: Schema.String } as const
 
@@ -111,7 +111,7 @@ export const layer = (
       Effect.try({
         try: () =>
           Deno.serve(
-            { hostname, port, onListen: () => {}, onError: () => Problem.internalPlatform() },
+            { hostname, port, onListen: () => {}, onError: () => internalPlatform() },
             (request, info) => handler(request, info),
           ),
         catch: (error) => new ListenError({ hostname, port, why: why(error) }),
@@ -168,7 +168,7 @@ const requestContext = (context: Context.Context<Scope.Scope>): Context.Context<
 }
 
 const starting = (): Response =>
-  Problem.renderPlatform({
+  renderPlatform({
     slug: "starting",
     status: 503,
     title: "The service is starting",

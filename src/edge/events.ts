@@ -5,6 +5,7 @@ import type { TaskEvent } from "../task/TaskTree.ts"
 import type { TaskRecord } from "../task/record.ts"
 import type { Tree } from "../task/tree.ts"
 import type { Health } from "./Health.ts"
+import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
 import type { Quota } from "../bounded/quota.ts"
 import type { Result } from "./results.ts"
@@ -42,7 +43,7 @@ export const eventsOf = (
     const refusal = env.subscribers.enter()
     if (refusal !== undefined) {
       return Effect.succeed(
-        Problem.render(Problem.fromRefusal(refusal), Problem.randomOf(fiber)),
+        Problem.render(Problem.fromRefusal(refusal), randomOf(fiber)),
       )
     }
     const subscriber = new Subscriber(env.buffer, env.heartbeat)

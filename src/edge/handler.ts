@@ -7,7 +7,10 @@ import {
 } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
 import * as CancelReason from "../task/CancelReason.ts"
+import { internalPlatform, renderPlatform } from "./answer.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import { incoming } from "./incoming.ts"
+import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
 import { toPlatform } from "./respond.ts"
 
@@ -45,7 +48,7 @@ export const makeHandler = (
         // The platform takes no such status or header. Thrown on, it would leave the request's scope
         // open for ever, and with it the task and its tickets.
         exchange.stop?.(CancelReason.Requested("server", "the response cannot be sent"))
-        exchange.answer(Problem.internalPlatform())
+        exchange.answer(internalPlatform())
         return Effect.logError(
           `A response cannot be sent; this is a bug. ${request.method} ` +
             request.url.split("?")[0],
@@ -65,13 +68,13 @@ export const makeHandler = (
       Context.add(
         announced(source) <= maxBodyBytes ? context : limited,
         HttpServerRequest.HttpServerRequest,
-        HttpServerRequest.fromWeb(source),
+        incoming(source),
       ),
     )(handled)
     const exit = fiber.pollUnsafe()
     if (exit !== undefined && !exchange.streams) {
       exchange.end()
-      return exchange.early ?? Problem.internalPlatform()
+      return exchange.early ?? internalPlatform()
     }
     exchange.suspended = (record) => {
       if (record.outcome !== undefined) return
@@ -79,9 +82,9 @@ export const makeHandler = (
       // What cannot end within its cancel is answered before it has.
       record.onCancel((reason) => {
         if (!exchange.answered) {
-          exchange.answer(Problem.renderPlatform(
+          exchange.answer(renderPlatform(
             Problem.fromCancel(reason),
-            Problem.randomOf(fiber),
+            randomOf(fiber),
           ))
         }
       })
@@ -103,7 +106,7 @@ export const makeHandler = (
       signal.removeEventListener("abort", onAbort)
     }
     fiber.addObserver(() => {
-      if (!exchange.answered) exchange.answer(Problem.internalPlatform())
+      if (!exchange.answered) exchange.answer(internalPlatform())
       if (!exchange.streams) exchange.end()
     })
     return exchange.early ?? exchange.wait()

@@ -1,6 +1,6 @@
 import { HttpServerResponse } from "effect/http"
 import { explain, type Refusal } from "../bounded/Refused.ts"
-import { retryAfter } from "./Problem.ts"
+import { retryAfter } from "./jitter.ts"
 
 /**
  * The same bytes as `Problem.render(Problem.fromRefusal(refusal))`, written in one go: an overloaded

@@ -8,9 +8,11 @@ import { type Outcome, TaskRecord } from "../task/record.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
 import type { Tree } from "../task/tree.ts"
 import * as Spans from "../telemetry/Spans.ts"
+import { answers, polish, statusOf } from "./answer.ts"
 import type { Compiled } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
 import { type Entered, exchangeOf } from "./exchange.ts"
+import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
 import { parsePrefer } from "./prefer.ts"
 import { renderRefusal } from "./refusal.ts"
@@ -140,7 +142,7 @@ class Run implements Entered {
     this.endpoint.metrics.started()
     this.endpoint.metrics.refused(refusal.reason)
     this.endpoint.metrics.ended()
-    return Effect.succeed(renderRefusal(refusal, Problem.randomOf(this.fiber)))
+    return Effect.succeed(renderRefusal(refusal, randomOf(this.fiber)))
   }
 
   enter(tickets: ReadonlyArray<Ticket>): void {
@@ -200,7 +202,7 @@ class Run implements Entered {
   ): Effect.Effect<HttpServerResponse.HttpServerResponse> {
     this.outcome = "completed"
     this.final = response.body._tag !== "Stream" && this.record.cancelledAt < 0
-    const polished = Problem.polish(response)
+    const polished = polish(response)
     this.status = polished.status
     return Effect.succeed(polished)
   }
@@ -219,9 +221,9 @@ class Run implements Entered {
     } else if (!Cause.hasDies(cause)) {
       // An error that the endpoint or the middleware declares is an answer.
       this.outcome = "completed"
-      this.status = Problem.statusOf(cause)
+      this.status = statusOf(cause)
     }
-    return Problem.answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
+    return answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
   }
 
   /** Runs when the request scope closes: exactly once, body included. */
