@@ -4,10 +4,12 @@
  *
  * @module
  */
-import { Clock, Context, Effect, Layer, Redacted, Schedule, Scope } from "effect"
+import { Clock, Context, Effect, Layer, Redacted, Scope } from "effect"
 import type { DatabaseStartError } from "./DatabaseStartError.ts"
+import { keep } from "./keep.ts"
+import { launch, revive } from "./launch.ts"
 import type { Site } from "./server.ts"
-import { find, start, username } from "./server.ts"
+import { alive, find, username } from "./server.ts"
 import * as Sites from "./site.ts"
 
 /**
@@ -19,7 +21,7 @@ import * as Sites from "./site.ts"
 export interface EmbeddedPostgres {
   /** `postgres://weir:…@127.0.0.1:port/postgres`. */
   readonly url: Redacted.Redacted
-  /** On 127.0.0.1. */
+  /** On 127.0.0.1; the same for as long as the scope is open. */
   readonly port: number
   /** The absolute path of the directory. */
   readonly directory: string
@@ -73,13 +75,20 @@ export interface Options {
  * Stopping is a fast shutdown, after 5 s an immediate one (nothing committed is lost by either).
  * As root the server runs as the owner of the directory, else as `systemUser`.
  *
+ * A server that ends before its users, however it ends, is started again, on the same port: its
+ * process is looked at twice a second. There are 8 attempts, the first at once, the others after
+ * 0.5, 1, 2, 4, 8, 16 and 30 s, each with a line in the log; a server that then lives for a minute
+ * has all of them again. Of several processes one starts it, the others find it running. Nothing is
+ * started once the scope closes. After the last attempt work fails until the service is started
+ * again.
+ *
  * **Fails with** – {@link DatabaseStartError} when there is no server at the end: port in use,
  * directory not writable or held by a server that does not let us in, programs missing or not
  * runnable, disk full.
  *
  * **Interruption** – stops what it was doing; a half-created database is removed.
  *
- * **Gotchas** – a server that dies by itself is not started again before the next start of a process.
+ * **Gotchas** – to stop the server, stop its users: one that is stopped by hand is started again.
  *
  * @category constructors
  * @since 0.1.0
@@ -112,7 +121,20 @@ const run = Effect.fnUntraced(function* (
     yield* Scope.provide(Sites.enrol(site), scope)
     const password = (yield* Sites.passwordOf(site)) ?? (yield* first(site, options))
     const found = yield* find(site, password)
-    const port = found?.port ?? (yield* launch(site, options))
+    const { pid, port } = found ?? (yield* launch(site, options.port, options.settings))
+    // After `enrol`, so it ends before that: nothing is started that nobody would stop.
+    yield* Effect.forkIn(
+      keep({
+        name: `PostgreSQL in ${site.directory}`,
+        pid,
+        alive,
+        revive: Effect.map(
+          revive(site, password, port, options.settings),
+          (postmaster) => postmaster.pid,
+        ),
+      }),
+      scope,
+    )
     const address = `127.0.0.1:${port}/postgres`
     return {
       url: Redacted.make(`postgres://${username}:${Redacted.value(password)}@${address}`, {
@@ -133,30 +155,3 @@ const first = (
     progress(`creating the database in ${site.directory} (first start only, about 1 s)`),
     Sites.create(site),
   )
-
-/**
- * A free port may be taken between the look and the start: then another one is tried, twice. The
- * processes of a server whose first process was killed need a moment to notice.
- */
-const launch = (
-  site: Site,
-  { port, settings = {} }: Options,
-): Effect.Effect<number, DatabaseStartError> =>
-  Effect.suspend(() => {
-    const chosen = port ?? freePort()
-    return Effect.as(start(site, chosen, settings), chosen)
-  }).pipe(
-    Effect.retry({
-      times: 2,
-      while: (error) => error.reason === "PortInUse" && port === undefined,
-    }),
-    Effect.retry({
-      while: (error) => error.reason === "DirectoryInUse",
-      schedule: Schedule.max([Schedule.spaced("200 millis"), Schedule.recurs(25)]),
-    }),
-  )
-
-const freePort = (): number => {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 })
-  return (listener.addr as Deno.NetAddr).port
-}

@@ -3,6 +3,7 @@ import * as PgConnection from "@effect/sql-pg/PgConnection"
 import type { Redacted } from "effect"
 import { Effect, Schedule } from "effect"
 import { join } from "node:path"
+import process from "node:process"
 import type { Binaries } from "./binaries.ts"
 import type { Account } from "./command.ts"
 import { run } from "./command.ts"
@@ -134,7 +135,8 @@ export const running = (site: Site): Effect.Effect<boolean, DatabaseStartError> 
     (output) => output.code === 0,
   )
 
-const read = (site: Site): Effect.Effect<Postmaster | undefined> =>
+/** What `postmaster.pid` says: of the server that runs, or of one that was killed. */
+export const postmasterOf = (site: Site): Effect.Effect<Postmaster | undefined> =>
   Effect.promise(() =>
     Deno.readTextFile(join(dataOf(site), "postmaster.pid")).then(parse, () => undefined)
   )
@@ -150,7 +152,7 @@ export const find = Effect.fnUntraced(function* (
   // A server that is starting or stopping gets ten seconds to make up its mind.
   const settled = yield* Effect.gen(function* () {
     const alive = yield* running(site)
-    const postmaster = alive ? yield* read(site) : undefined
+    const postmaster = alive ? yield* postmasterOf(site) : undefined
     return { postmaster, settled: postmaster === undefined || postmaster.status === "ready" }
   }).pipe(
     Effect.repeat({
@@ -206,6 +208,19 @@ const isOurs = (
       await Deno.realPath(theirs) === await Deno.realPath(dataOf(site))
     )
   }).pipe(Effect.scoped, Effect.catchCause(() => Effect.succeed(false)))
+
+/**
+ * Whether the server's first process still runs. A process that has ended but was never reaped, as
+ * in a container without an init, counts as ended on Linux.
+ */
+export const alive = (pid: number): Effect.Effect<boolean> =>
+  Deno.build.os === "linux" ? isPostgres(pid) : Effect.sync(() => {
+    try {
+      return process.kill(pid, 0)
+    } catch (error) {
+      return !(error instanceof Error && "code" in error && error.code === "ESRCH")
+    }
+  })
 
 /** Unknown counts as yes: taking the directory of a live server would damage it. */
 const isPostgres = (pid: number): Effect.Effect<boolean> =>

@@ -1,9 +1,9 @@
 /** @embedded-only: it stops the server. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { control, keepAsking, live, tally } from "../service/process/support.ts"
+import { keepAsking, live, tally } from "../service/process/support.ts"
 import * as Server from "../../src/store/server.ts"
-import { site, start } from "../store/support/embedded.ts"
+import { foreign, site } from "../store/support/embedded.ts"
 import * as Process from "../support/process.ts"
 import { dice, seed } from "./support.ts"
 
@@ -11,9 +11,7 @@ const rounds = 6
 
 it.live(`the database stops and starts again and again, under load (${rounds} rounds)`, () =>
   Effect.gen(function* () {
-    const directory = yield* site
-    const { port, url } = yield* start(directory)
-    const server = yield* control(directory)
+    const { again, server, url } = yield* foreign(yield* site)
     const service = yield* Process.service(url)
     const { moment, pick } = dice(5)
     yield* Effect.scoped(Effect.gen(function* () {
@@ -23,7 +21,7 @@ it.live(`the database stops and starts again and again, under load (${rounds} ro
         yield* moment(500)
         yield* Server.stop(server, pick(["immediate", "fast"] as const))
         yield* moment(500)
-        yield* Server.start(server, port, { fsync: "off" })
+        yield* again
         for (const log of logs) {
           const before = log.length
           yield* Process.eventually(

@@ -1,26 +1,15 @@
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber, Ref, Schedule } from "effect"
-import { prepare } from "../../src/store/binaries.ts"
-import { choose } from "../../src/store/account.ts"
 import * as Database from "../../src/store/Database.ts"
-import type { Site } from "../../src/store/server.ts"
 import * as Server from "../../src/store/server.ts"
 import * as TestDatabase from "../support/database.ts"
-import { site, start } from "./support/embedded.ts"
-
-const control = Effect.fnUntraced(function* (directory: string) {
-  const account = yield* choose(directory, "postgres")
-  const server: Site = { directory, account, binaries: yield* prepare(account) }
-  return server
-})
+import { foreign, site } from "./support/embedded.ts"
 
 it.live(
   "recovers by itself when the server is stopped and started again in mid-load",
   () =>
     Effect.gen(function* () {
-      const directory = yield* site
-      const { port, url } = yield* start(directory)
-      const server = yield* control(directory)
+      const { again, server, url } = yield* foreign(yield* site)
       const db = yield* Database.make({ url, maxConnections: 4, queueCapacity: 100 })
       yield* db.execute`create table hits (n int)`
       const done = yield* Ref.make(0)
@@ -49,7 +38,7 @@ it.live(
       yield* Server.stop(server, "immediate")
       yield* TestDatabase.eventually(Ref.get(failures), (all) => all.length > 20)
       expect(yield* Effect.flip(db.ping)).toMatchObject({ _tag: "DatabaseUnavailable" })
-      yield* Server.start(server, port, { fsync: "off" })
+      yield* again
       yield* TestDatabase.eventually(Effect.exit(db.ping), (exit) => exit._tag === "Success")
       yield* progress
       // No defect and no refusal: every fiber still works, everything that failed was typed.

@@ -2,17 +2,15 @@
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Server from "../../../src/store/server.ts"
-import { site, start } from "../../store/support/embedded.ts"
+import { foreign, site } from "../../store/support/embedded.ts"
 import * as Process from "../../support/process.ts"
-import { control, keepAsking, tally } from "./support.ts"
+import { keepAsking, tally } from "./support.ts"
 
 it.live(
   "a database that is stopped and started again in mid-load costs 503s, and nothing else",
   () =>
     Effect.gen(function* () {
-      const directory = yield* site
-      const { port, url } = yield* start(directory)
-      const server = yield* control(directory)
+      const { again, server, url } = yield* foreign(yield* site)
       const service = yield* Process.service(url)
       const answers = yield* keepAsking(service, "/query/0.01", 20)
       const ready = Effect.map(Process.get(service, "/health/ready"), ({ status }) => status)
@@ -33,7 +31,7 @@ it.live(
         (seen) => (seen["503 database-unavailable"] ?? 0) > 50,
       )
       yield* Process.eventually(ready, (status) => status === 503)
-      yield* Server.start(server, port, { fsync: "off" })
+      yield* again
       yield* served
       yield* Process.eventually(ready, (status) => status === 200)
 

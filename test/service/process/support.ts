@@ -1,9 +1,6 @@
 /** Load on a service process, and what it shows of itself, on HTTP and on its database. */
 import { Effect, Exit, type Redacted, Scope } from "effect"
 import { join } from "node:path"
-import { choose } from "../../../src/store/account.ts"
-import { prepare } from "../../../src/store/binaries.ts"
-import type { Site } from "../../../src/store/server.ts"
 import * as TestDatabase from "../../support/database.ts"
 import * as Process from "../../support/process.ts"
 
@@ -111,9 +108,3 @@ export const postmaster = (directory: string) =>
     const lines = text.split("\n")
     return text === "" ? undefined : { pid: Number(lines[0]), port: Number(lines[3]) }
   })
-
-/** What stops and starts the embedded server on that directory from outside. */
-export const control = Effect.fnUntraced(function* (directory: string) {
-  const account = yield* choose(directory, "postgres")
-  return { directory, account, binaries: yield* prepare(account) } satisfies Site
-})

@@ -1,10 +1,15 @@
 /** Directories and processes for the tests of the embedded server. */
-import { Effect, Redacted, type Scope } from "effect"
+import { Effect, Exit, Redacted, Scope } from "effect"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { choose } from "../../../src/store/account.ts"
+import { prepare } from "../../../src/store/binaries.ts"
 import type { Account } from "../../../src/store/command.ts"
 import * as EmbeddedPostgres from "../../../src/store/EmbeddedPostgres.ts"
+import * as Locks from "../../../src/store/locks.ts"
+import type { Site } from "../../../src/store/server.ts"
+import * as Server from "../../../src/store/server.ts"
 import * as Sites from "../../../src/store/site.ts"
 
 /** A directory that PostgreSQL's user may enter, removed in the end. */
@@ -45,6 +50,37 @@ export const start = (directory: string, options: EmbeddedPostgres.Options = {})
     progress: () => Effect.void,
     ...options,
   })
+
+/**
+ * A server that somebody else runs, on a directory made by {@link site}: nobody starts it again when
+ * it ends.
+ */
+export const foreign = Effect.fnUntraced(function* (directory: string) {
+  const account = yield* choose(directory, "postgres")
+  const server: Site = { directory, account, binaries: yield* prepare(account) }
+  const password = Redacted.value((yield* Sites.passwordOf(server))!)
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 })
+  const { port } = listener.addr as Deno.NetAddr
+  listener.close()
+  const again = Server.start(server, port, { fsync: "off" })
+  yield* Effect.acquireRelease(again, () => Effect.ignore(Server.stop(server)))
+  const url = Redacted.make(`postgres://${Server.username}:${password}@127.0.0.1:${port}/postgres`)
+  return { server, port, url, again }
+})
+
+/** What the server has written about itself. */
+export const serverLog = (directory: string): Effect.Effect<string> =>
+  Effect.promise(() => Deno.readTextFile(join(directory, "server.log")).catch(() => ""))
+
+/**
+ * Keeps everybody from starting or stopping the server on that directory, until the returned effect
+ * has run.
+ */
+export const closeDoor = Effect.fnUntraced(function* (directory: string) {
+  const scope = yield* Scope.fork(yield* Effect.scope)
+  yield* Scope.provide(Locks.exclusive(join(directory, "door.lock"), "10 seconds"), scope)
+  return Scope.close(scope, Exit.void)
+})
 
 export interface Said {
   readonly port?: number
