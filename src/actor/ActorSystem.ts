@@ -1,0 +1,76 @@
+/**
+ * The actors of a service: where they are found, and who supervises them.
+ *
+ * @module
+ */
+import { Context, Effect, Layer } from "effect"
+import type { Account } from "./Mailbox.ts"
+import { System } from "./system.ts"
+
+/**
+ * One kind of actors, as the system lists it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface KindInfo {
+  /** Its name. */
+  readonly name: string
+  /** Actors in memory. */
+  readonly residents: number
+  /** Restarts since it was started. */
+  readonly restarts: number
+  /** The account of all its mailboxes together. */
+  readonly account: Pick<Account, "sent" | "queued" | "running" | "ended">
+}
+
+/**
+ * The actors of a service.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ActorSystem {
+  /**
+   * Every kind of actors that is there.
+   *
+   * **Fails with** – nothing.
+   *
+   * **Interruption** – does not wait.
+   */
+  readonly kinds: Effect.Effect<ReadonlyArray<KindInfo>>
+  /** The synchronous side, for the library. */
+  readonly unsafe: System
+}
+
+/**
+ * The system in force.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const ActorSystem: Context.Service<ActorSystem, ActorSystem> = Context.Service<ActorSystem>(
+  "weir/actor/ActorSystem",
+)
+
+/**
+ * Builds an empty system. `Service.layer` does it for every service.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (): Layer.Layer<ActorSystem> =>
+  Layer.sync(ActorSystem, () => {
+    const system = new System(() => {})
+    return {
+      unsafe: system,
+      kinds: Effect.sync(() =>
+        system.kinds.map((kind) => ({
+          name: kind.name,
+          residents: Array.from(kind.residents).length,
+          restarts: kind.restarts,
+          account: kind.account(),
+        }))
+      ),
+    }
+  })

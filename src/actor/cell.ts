@@ -1,0 +1,344 @@
+import { Cause, Context, Effect, Exit, type Fiber, Scope } from "effect"
+import * as CancelReason from "../task/CancelReason.ts"
+import { Restarts } from "../task/restarts.ts"
+import { CancelScope, CurrentScope, root } from "../task/scope.ts"
+import { settled } from "../task/start.ts"
+import { type Timer, timersOf } from "../task/timers.ts"
+import { fork } from "../task/turn.ts"
+import { ActorContext } from "./ActorContext.ts"
+import type { Entry } from "./entry.ts"
+import { crashedOn, hasStopped } from "./failures.ts"
+import { Handling, type Verdict } from "./handling.ts"
+import type { Handlers, Home } from "./home.ts"
+import type { Incarnation } from "./launch.ts"
+import { Runner } from "./runner.ts"
+import type { Ending, Terminated } from "./terminated.ts"
+
+/** How an actor is stopped. */
+export interface Stop {
+  readonly ending: Ending
+  readonly reason: CancelReason.CancelReason
+  /** Time to handle what is queued; 0 discards it. */
+  readonly drainMs: number
+  readonly cause?: Cause.Cause<unknown> | undefined
+}
+
+/**
+ * An actor: what handles its messages (`Runner`), and its lives. A plain object, with no fiber of
+ * its own.
+ *
+ * starting → ready → crashed → (waiting →) starting …, and from each of these → closing → stopped.
+ */
+export class Cell extends Runner {
+  readonly parent: Cell | undefined
+  /** Actors that this incarnation spawned, in the order of their start. */
+  children: Map<string, Cell> | undefined = undefined
+  terminated: Terminated | undefined = undefined
+  /** Neighbours in the list of idle actors of its kind. */
+  older: Cell | undefined = undefined
+  younger: Cell | undefined = undefined
+  isIdle = false
+  idleSince = 0
+  private restarts: Restarts | undefined = undefined
+  private watchers: Set<(terminated: Terminated) => void> | undefined = undefined
+  private starting: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private timer: Timer | undefined = undefined
+  private stop: Stop | undefined = undefined
+  /** Incarnations so far. */
+  lives = 0
+  /** Undone when the incarnation ends: timers and watches, by name. */
+  undo: Map<string, () => void> | undefined = undefined
+
+  constructor(home: Home<Runner>, key: string, path: string, parent: Cell | undefined) {
+    super(home, key, path)
+    this.parent = parent
+  }
+
+  /** It keeps time, watches or has children, which it would lose by leaving memory. */
+  get attached(): boolean {
+    return (this.undo !== undefined && this.undo.size > 0) ||
+      (this.children !== undefined && this.children.size > 0)
+  }
+
+  /** Runs init; the mailbox opens when it succeeds. */
+  start(): void {
+    const { home } = this
+    const frame = new CancelScope(
+      this.parent?.incarnation?.frame ?? root,
+      Infinity,
+      undefined,
+      undefined,
+      undefined,
+    )
+    const resources = Scope.makeUnsafe()
+    let context: Context.Context<never> = Context.add(home.context, CurrentScope, frame)
+    context = Context.add(context, Scope.Scope, resources)
+    context = Context.add(context, ActorContext, home.inside(this))
+    const incarnation: Incarnation = {
+      number: ++this.lives,
+      frame,
+      resources,
+      context,
+      handlers: none,
+    }
+    this.incarnation = incarnation
+    this.status = "starting"
+    const fiber = fork(context, home.init as Effect.Effect<Handlers, unknown>)
+    const done = fiber.pollUnsafe()
+    if (done !== undefined) return this.started(incarnation, done)
+    const handling = new Handling(
+      home.ledger,
+      home.clock,
+      this,
+      `${this.path}.init`,
+      undefined,
+      undefined,
+      this.now(),
+      home.settings.graceMs,
+    )
+    handling.scope = frame
+    handling.fiber = fiber
+    home.ledger.list(handling)
+    this.initializing = handling
+    fiber.addObserver((exit) => {
+      if (this.initializing === handling) this.initializing = undefined
+      handling.end(Exit.isSuccess(exit) ? "completed" : "failed")
+      this.started(incarnation, exit)
+    })
+  }
+  private initializing: Handling | undefined = undefined
+
+  private started(incarnation: Incarnation, exit: Exit.Exit<Handlers, unknown>): void {
+    if (this.incarnation !== incarnation || this.status !== "starting") return
+    if (Exit.isFailure(exit)) return this.crashed(exit.cause)
+    incarnation.handlers = exit.value
+    this.status = "ready"
+    const now = this.now()
+    this.lastAt = now
+    this.drain(now)
+  }
+
+  protected override crashed(cause: Cause.Cause<unknown>): void {
+    if (this.status !== "ready" && this.status !== "starting") return
+    this.status = "crashed"
+    this.cancelRunning(CancelReason.ParentEnded(this.path), (entry): Verdict => ({
+      outcome: "failed",
+      exit: Exit.fail(crashedOn(this, entry, Cause.squash(cause))),
+    }))
+    this.endIncarnation(CancelReason.ParentEnded(this.path), Exit.failCause(cause), () => {
+      if (this.status === "crashed") this.decide(cause)
+    })
+  }
+
+  /** A child has used up its restarts: this actor cannot go on either. */
+  childFailed(cause: Cause.Cause<unknown>): void {
+    this.crashed(cause)
+  }
+
+  private decide(cause: Cause.Cause<unknown>): void {
+    if (this.stopping) {
+      this.status = "waiting"
+      return this.shut()
+    }
+    const now = this.now()
+    this.restarts ??= new Restarts(this.home.settings.restart)
+    const verdict = this.restarts.crashed(now, cause)
+    if (verdict._tag === "Restart") {
+      this.home.restarted(this, cause, verdict.attempt, verdict.delayMs)
+      if (verdict.delayMs <= 0) return this.start()
+      this.status = "waiting"
+      this.timer = timersOf(this.home.clock).schedule(now + verdict.delayMs, () => {
+        this.timer = undefined
+        this.start()
+      })
+      return
+    }
+    this.home.failed(this, cause)
+    this.halt({
+      ending: "failed",
+      reason: CancelReason.ParentEnded(this.path),
+      drainMs: 0,
+      cause,
+    })
+  }
+
+  /** Stops for good: refuses what is new, drains, cancels, closes. A second call changes nothing. */
+  halt(stop: Stop): void {
+    if (this.stop !== undefined) return
+    this.stop = stop
+    this.stopping = true
+    this.mailbox.close()
+    this.home.busy(this)
+    const drains = stop.drainMs > 0 && (this.status === "ready" || this.status === "starting")
+    if (!drains || (this.status === "ready" && this.quiet)) return this.shut()
+    this.timer = timersOf(this.home.clock).schedule(this.now() + stop.drainMs, () => {
+      this.timer = undefined
+      this.shut()
+    })
+    this.schedule()
+  }
+
+  protected override drained(now: number): void {
+    if (this.stopping) this.shut()
+    else this.home.idle(this, now)
+  }
+
+  /** Calls back once, when it has stopped for good; at once if it has. */
+  onTerminated(watcher: (terminated: Terminated) => void): () => void {
+    if (this.terminated !== undefined) {
+      watcher(this.terminated)
+      return nothing
+    }
+    const watchers = this.watchers ??= new Set()
+    watchers.add(watcher)
+    return () => {
+      watchers.delete(watcher)
+    }
+  }
+
+  private shut(): void {
+    // What has crashed is being closed already; `decide` goes on from there.
+    if (this.status === "closing" || this.status === "stopped" || this.status === "crashed") return
+    const { reason } = this.stop!
+    if (this.timer !== undefined) timersOf(this.home.clock).cancel(this.timer)
+    this.timer = undefined
+    this.status = "closing"
+    this.cancelRunning(reason, (entry): Verdict => ({
+      outcome: "cancelled",
+      exit: Exit.fail(hasStopped(this, entry.tag)),
+    }))
+    this.endIncarnation(reason, Exit.void, () => this.finished())
+  }
+
+  private finished(): void {
+    const { mailbox } = this
+    for (let entry = mailbox.leftover(); entry !== undefined; entry = mailbox.leftover()) {
+      this.discard(entry)
+    }
+    const controls = this.queue
+    this.queue = undefined
+    if (controls !== undefined) { for (const control of controls) control.over?.() }
+    this.status = "stopped"
+    // What did not end in its time goes on unseen by its asker.
+    for (const { entry } of this.runs()) {
+      if (entry?.reply === undefined) continue
+      entry.forsaken = true
+      this.answer(entry, Exit.fail(hasStopped(this, entry.tag)))
+    }
+    const { cause, ending } = this.stop!
+    this.terminated = { path: this.path, reason: ending, cause }
+    this.home.gone(this)
+    const watchers = this.watchers
+    this.watchers = undefined
+    if (watchers !== undefined) { for (const watcher of watchers) watcher(this.terminated) }
+  }
+
+  private discard(entry: Entry): void {
+    const waited = entry.state === "offering"
+    this.mailbox.end(entry, waited ? "rejected" : "discarded")
+    this.letter(entry, waited ? "rejected" : "discarded", undefined)
+    entry.admitted?.()
+    this.answer(entry, Exit.fail(hasStopped(this, entry.tag)))
+  }
+
+  /**
+   * Ends a life: waits for what runs (each run has a budget of its own), stops the children, the
+   * youngest first, and closes its scope, within the grace.
+   */
+  private endIncarnation(
+    reason: CancelReason.CancelReason,
+    exit: Exit.Exit<unknown, unknown>,
+    then: () => void,
+  ): void {
+    const incarnation = this.incarnation
+    if (incarnation === undefined) return then()
+    this.incarnation = undefined
+    incarnation.frame.cancel(reason)
+    const undo = this.undo
+    this.undo = undefined
+    if (undo !== undefined) { for (const step of undo.values()) step() }
+    this.queue = undefined
+    const waits = this.runs().filter((handling) => !handling.ended)
+    if (this.initializing !== undefined) {
+      this.initializing.cancel(reason)
+      if (!this.initializing.ended) waits.push(this.initializing)
+    }
+    const children = this.children
+    this.children = undefined
+    if (waits.length === 0 && children === undefined) {
+      const closing = Scope.closeUnsafe(incarnation.resources, exit)
+      if (closing === undefined) return then()
+      return this.closing(incarnation, reason, closing, false, then)
+    }
+    this.closing(
+      incarnation,
+      reason,
+      Effect.gen({ self: this }, function* () {
+        for (const handling of waits) yield* settled(handling)
+        if (children !== undefined) {
+          for (const child of Array.from(children.values()).reverse()) {
+            yield* ended(child, {
+              ending: "shutdown",
+              reason,
+              drainMs: 0,
+            })
+          }
+        }
+        yield* Scope.close(incarnation.resources, exit)
+      }),
+      true,
+      then,
+    )
+  }
+
+  /** Runs the closing as a task that is being cancelled: listed, bounded, and abandoned if it hangs. */
+  private closing(
+    incarnation: Incarnation,
+    reason: CancelReason.CancelReason,
+    effect: Effect.Effect<void>,
+    waiting: boolean,
+    then: () => void,
+  ): void {
+    const { home } = this
+    const handling = new Handling(
+      home.ledger,
+      home.clock,
+      this,
+      `${this.path}.close`,
+      undefined,
+      undefined,
+      this.now(),
+      home.settings.graceMs * (waiting ? 2 : 1),
+    )
+    handling.scope = incarnation.frame
+    const fiber = fork(
+      incarnation.context,
+      Effect.uninterruptible(
+        Effect.catchCause(
+          effect,
+          (cause) => Effect.logWarning(`A finalizer of actor "${this.path}" failed.`, cause),
+        ),
+      ),
+    )
+    if (fiber.pollUnsafe() !== undefined) {
+      handling.end("completed")
+      return then()
+    }
+    handling.fiber = fiber
+    home.ledger.list(handling)
+    handling.cancel(reason)
+    fiber.addObserver(() => handling.end("completed"))
+    handling.onSettled(then)
+  }
+}
+
+/** Stops an actor and waits until it has. */
+export const ended = (cell: Cell, stop: Stop): Effect.Effect<void> =>
+  Effect.callback<void>((resume) => {
+    const remove = cell.onTerminated(() => resume(Effect.void))
+    cell.halt(stop)
+    return Effect.sync(remove)
+  })
+
+const none: Handlers = {}
+const nothing = () => {}

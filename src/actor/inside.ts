@@ -1,0 +1,220 @@
+import { Duration, Effect, type Fiber } from "effect"
+import { Mistake } from "../internal/mistake.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import { CurrentScope } from "../task/scope.ts"
+import { type Timer, timersOf } from "../task/timers.ts"
+import type { ActorContext } from "./ActorContext.ts"
+import type { Cell } from "./cell.ts"
+import { handlingOf } from "./handling.ts"
+import type { Target } from "./sending.ts"
+import { type Control, stashSignal } from "./runner.ts"
+import type { Terminated } from "./terminated.ts"
+import type { AnyRef } from "./types.ts"
+
+/** What a reference knows that its users need not. */
+export interface Reachable extends Target {
+  /** The actor, if it is there. */
+  readonly peek: () => Cell | undefined
+}
+
+/** Where the engine finds it on a reference. */
+export const reach: unique symbol = Symbol.for("weir/actor/reach")
+
+export const reachOf = (ref: { readonly path: string }): Reachable =>
+  (ref as { readonly path: string; readonly [reach]: Reachable })[reach]
+
+const stash = Effect.withFiber((fiber) => {
+  const handling = handlingOf(fiber.getRef(CurrentScope).task)
+  if (handling?.entry === undefined) {
+    return Effect.die(new Mistake("Only the handler of a message can put one aside."))
+  }
+  handling.stashing = true
+  return Effect.die(stashSignal)
+})
+
+/** The actor's own view of itself. */
+export class Inside {
+  readonly cell: Cell
+  readonly incarnation: number
+
+  constructor(cell: Cell, incarnation: number) {
+    this.cell = cell
+    this.incarnation = incarnation
+  }
+
+  /** Its own reference reaches this very actor. */
+  get [reach](): Reachable {
+    const { cell } = this
+    return {
+      peek: () => cell.terminated === undefined ? cell : undefined,
+      resolve: () => cell,
+    }
+  }
+
+  get path(): string {
+    return this.cell.path
+  }
+
+  get key(): string {
+    return this.cell.key
+  }
+
+  readonly stash: Effect.Effect<never> = stash
+
+  get unstashAll(): Effect.Effect<void> {
+    const { cell } = this
+    return Effect.sync(() => {
+      if (cell.mailbox.unstash() > 0) cell.schedule()
+    })
+  }
+
+  get stop(): Effect.Effect<void> {
+    const { cell } = this
+    return Effect.sync(() =>
+      cell.halt({
+        ending: "stopped",
+        reason: CancelReason.Requested(cell.path, "it stopped itself"),
+        drainMs: cell.home.settings.graceMs,
+      })
+    )
+  }
+
+  readonly spawn: ActorContext["spawn"] = (actor, name, init, options) =>
+    Effect.withFiber((fiber) => {
+      const { cell } = this
+      if (cell.children?.has(name)) {
+        return Effect.die(
+          new Mistake(`Actor "${cell.path}" has a child named "${name}" already.`),
+        )
+      }
+      return Effect.succeed(
+        cell.home.spawn(
+          cell,
+          actor as never,
+          name,
+          init as never,
+          options,
+          fiber as Fiber.Fiber<unknown, unknown>,
+        ) as never,
+      )
+    })
+
+  readonly watch = <R>(
+    ref: AnyRef,
+    then: (terminated: Terminated) => Effect.Effect<void, never, R>,
+  ): Effect.Effect<void, never, R> =>
+    Effect.sync(() => {
+      const name = `watch ${ref.path}`
+      this.undo(name)
+      let control: Control | undefined
+      const notify = (terminated: Terminated) => {
+        control = {
+          name,
+          effect: Effect.suspend(() => {
+            this.cell.undo?.delete(name)
+            return then(terminated) as Effect.Effect<void>
+          }),
+        }
+        this.cell.command(control)
+      }
+      const other = reachOf(ref).peek()
+      let remove: (() => void) | undefined
+      this.keep(name, () => {
+        remove?.()
+        if (control !== undefined) this.cell.retract(control)
+      })
+      if (other === undefined) notify({ path: ref.path, reason: "not-running", cause: undefined })
+      else remove = other.onTerminated(notify)
+    })
+
+  readonly unwatch = (ref: AnyRef): Effect.Effect<void> =>
+    Effect.sync(() => this.undo(`watch ${ref.path}`))
+
+  readonly timer = <R>(
+    name: string,
+    when: { readonly after: Duration.Input } | { readonly every: Duration.Input },
+    effect: Effect.Effect<void, never, R>,
+  ): Effect.Effect<void, never, R> =>
+    Effect.sync(() => {
+      const key = `timer ${name}`
+      this.undo(key)
+      const every = "every" in when
+      const ms = Duration.toMillis(Duration.fromInputUnsafe(every ? when.every : when.after))
+      if (every && !(ms > 0)) throw new Mistake(`Timer "${name}": every must be above zero.`)
+      this.repeat(key, effect as Effect.Effect<void>, (due, now) => {
+        if (due === undefined) return now + ms
+        return every ? Math.max(now, due) + ms : undefined
+      })
+    })
+
+  readonly cancelTimer = (name: string): Effect.Effect<void> =>
+    Effect.sync(() => this.undo(`timer ${name}`))
+
+  readonly receiveTimeout = <R>(
+    duration: Duration.Input,
+    effect: Effect.Effect<void, never, R>,
+  ): Effect.Effect<void, never, R> =>
+    Effect.sync(() => {
+      const key = "receiveTimeout"
+      this.undo(key)
+      const ms = Duration.toMillis(Duration.fromInputUnsafe(duration))
+      if (!(ms > 0)) throw new Mistake("receiveTimeout: the duration must be above zero.")
+      const { cell } = this
+      let from = cell.now()
+      this.repeat(key, effect as Effect.Effect<void>, (due, now) => {
+        if (due !== undefined) from = now
+        return Math.max(from, cell.lastAt) + ms
+      }, () => cell.lastAt + ms > cell.now())
+    })
+
+  /** Runs an effect at each instant that `next` names, until it names none. */
+  private repeat(
+    name: string,
+    effect: Effect.Effect<void>,
+    next: (due: number | undefined, now: number) => number | undefined,
+    early: () => boolean = () => false,
+  ): void {
+    const { cell } = this
+    const timers = timersOf(cell.home.clock)
+    let timer: Timer | undefined
+    let control: Control | undefined
+    const arm = (due: number | undefined) => {
+      const at = next(due, cell.now())
+      if (at === undefined) {
+        timer = undefined
+        return
+      }
+      timer = timers.schedule(at, () => {
+        if (early()) return arm(undefined)
+        if (control === undefined) {
+          control = {
+            name,
+            effect,
+            over: () => {
+              control = undefined
+              if (timer === undefined) this.cell.undo?.delete(name)
+            },
+          }
+          cell.command(control)
+        }
+        arm(at)
+      })
+    }
+    this.keep(name, () => {
+      if (timer !== undefined) timers.cancel(timer)
+      if (control !== undefined) cell.retract(control)
+    })
+    arm(undefined)
+  }
+
+  private keep(name: string, step: () => void): void {
+    ;(this.cell.undo ??= new Map()).set(name, step)
+  }
+
+  private undo(name: string): void {
+    const step = this.cell.undo?.get(name)
+    if (step === undefined) return
+    this.cell.undo!.delete(name)
+    step()
+  }
+}

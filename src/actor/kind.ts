@@ -1,0 +1,379 @@
+import { Cause, Clock, type Context, Effect, Exit, type Fiber } from "effect"
+import type { Rpc } from "effect/rpc"
+import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import { Quota } from "../bounded/quota.ts"
+import type { Refusal } from "../bounded/Refused.ts"
+import * as ServiceTime from "../bounded/ServiceTime.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import { TaskTree } from "../task/TaskTree.ts"
+import { type Timer, timersOf } from "../task/timers.ts"
+import type { ActorContext, Definition } from "./ActorContext.ts"
+import { Cell, type Stop } from "./cell.ts"
+import type { DeadLetter } from "./DeadLetters.ts"
+import { MailboxFull, Stopped } from "./errors.ts"
+import { LateLedger } from "./handling.ts"
+import type { Handlers, Home, Plan } from "./home.ts"
+import { Inside, type Reachable } from "./inside.ts"
+import type { Account, Outcome } from "./Mailbox.ts"
+import { type ActorOptions, resolve, type Settings } from "./options.ts"
+import { plansOf } from "./plans.ts"
+import { refMaker } from "./refs.ts"
+import type { Absent } from "./sending.ts"
+import type { AnyRef } from "./types.ts"
+
+/** What a kind needs of its system. */
+export interface Surroundings {
+  readonly publish: (letter: DeadLetter) => void
+}
+
+/** An actor's definition and init, built: all actors that it has in this system. */
+export class Kind implements Home<Cell> {
+  readonly name: string
+  readonly keyed: boolean
+  readonly plans: Readonly<Record<string, Plan>>
+  readonly settings: Settings
+  readonly context: Context.Context<never>
+  readonly init: Effect.Effect<Handlers, unknown, unknown>
+  readonly clock: Clock.Clock
+  readonly ledger: LateLedger
+  readonly service: ServiceTime.ServiceTime
+  /** What it shows as a bounded thing: the mailbox of a single actor, else the residents. */
+  readonly bounded: Bounded
+  readonly later: (task: () => void) => void
+  readonly publish: (letter: DeadLetter) => void
+  /** Restarts so far. */
+  restarts = 0
+  /** Ends its life with that failure; set while it is open. */
+  onFailed: ((cause: Cause.Cause<unknown>) => void) | undefined = undefined
+  private readonly surroundings: Surroundings
+  private readonly cells = new Map<string, Cell>()
+  /** Passivated ones whose cleanup takes its time: a successor waits for it. */
+  private readonly leaving = new Map<string, Cell>()
+  private readonly quota: Quota | undefined
+  private readonly past: Record<Outcome | "sent", number> = {
+    sent: 0,
+    handled: 0,
+    failed: 0,
+    rejected: 0,
+    expired: 0,
+    cancelled: 0,
+    dropped: 0,
+    discarded: 0,
+  }
+  private oldestIdle: Cell | undefined = undefined
+  private youngestIdle: Cell | undefined = undefined
+  private timer: Timer | undefined = undefined
+  private readonly gone_ = new Set<() => void>()
+
+  constructor(
+    surroundings: Surroundings,
+    definition: Definition<Rpc.Any>,
+    keyed: boolean,
+    options: ActorOptions,
+    init: Effect.Effect<Handlers, unknown, unknown>,
+    fiber: Fiber.Fiber<unknown, unknown>,
+  ) {
+    const { lanes, plans } = plansOf(definition.name, definition.protocol)
+    this.name = definition.name
+    this.keyed = keyed
+    this.plans = plans
+    this.settings = resolve(definition.name, options, lanes, keyed)
+    this.surroundings = surroundings
+    this.context = fiber.context as Context.Context<never>
+    this.init = init
+    this.clock = fiber.getRef(Clock.Clock)
+    this.ledger = new LateLedger(fiber.getRef(TaskTree).unsafe)
+    this.service = ServiceTime.make({ expectedMs: this.settings.expectedMs })
+    this.quota = keyed ? new Quota("actors", this.name, this.settings.residents) : undefined
+    this.bounded = this.quota ?? new CurrentMailbox(this)
+    const dispatcher = fiber.cache.scheduler.makeDispatcher()
+    this.later = (task) => dispatcher.scheduleTask(task, 0)
+    this.publish = surroundings.publish
+  }
+
+  /** The actors in memory. */
+  get residents(): Iterable<Cell> {
+    return this.cells.values()
+  }
+
+  peek(key: string): Cell | undefined {
+    return this.cells.get(key)
+  }
+
+  /** The actor of that key, started if need be; or why there is none. */
+  resolve(key: string, tag: string, payload: unknown, tells: boolean): Cell | Absent {
+    const cell = this.cells.get(key)
+    if (cell !== undefined) return cell
+    const absent = this.onFailed === undefined
+      ? new Stopped({ actor: this.pathOf(key), tag })
+      : this.room(key, tag)
+    if (absent === undefined) return this.activate(key)
+    this.past.sent++
+    this.past.rejected++
+    if (tells) {
+      this.publish({
+        to: this.pathOf(key),
+        tag,
+        payload,
+        how: "tell",
+        reason: "rejected",
+        at: this.clock.currentTimeMillisUnsafe(),
+        cause: undefined,
+      })
+    }
+    return { absent }
+  }
+
+  /** The account of all its mailboxes together, those of actors that are gone included. */
+  account(): Pick<Account, "sent" | "queued" | "running" | "ended"> {
+    const { sent, ...ended } = this.past
+    const sum = { sent, queued: 0, running: 0, ended }
+    for (const cells of [this.cells, this.leaving]) {
+      for (const cell of cells.values()) {
+        const account = cell.mailbox.account()
+        sum.sent += account.sent
+        sum.queued += account.queued
+        sum.running += account.running
+        for (const [outcome, count] of Object.entries(account.ended)) {
+          sum.ended[outcome as Outcome] += count
+        }
+      }
+    }
+    return sum
+  }
+
+  /** One life of the whole kind: until it fails, or is interrupted; then all its actors stop. */
+  get life(): Effect.Effect<never, unknown> {
+    return Effect.onExit(
+      Effect.callback<never, unknown>((resume) => {
+        this.onFailed = (cause) => {
+          this.onFailed = undefined
+          resume(Effect.failCause(cause))
+        }
+        if (!this.keyed) this.activate("")
+      }),
+      (exit) =>
+        Effect.suspend(() => {
+          this.onFailed = undefined
+          return this.stopAll(
+            Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
+              ? {
+                ending: "shutdown",
+                reason: CancelReason.Shutdown,
+                drainMs: this.settings.graceMs,
+              }
+              : {
+                ending: "shutdown",
+                reason: CancelReason.ParentEnded(this.name),
+                drainMs: 0,
+              },
+          )
+        }),
+    )
+  }
+
+  private stopAll(stop: Stop): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      const check = () => {
+        if (this.cells.size > 0 || this.leaving.size > 0) return
+        this.gone_.delete(check)
+        resume(Effect.void)
+      }
+      this.gone_.add(check)
+      for (const cell of Array.from(this.cells.values())) cell.halt(stop)
+      check()
+      return Effect.sync(() => this.gone_.delete(check))
+    })
+  }
+
+  inside(cell: Cell): ActorContext {
+    return new Inside(cell, cell.lives)
+  }
+
+  spawn(
+    parent: Cell,
+    actor: Definition<Rpc.Any>,
+    name: string,
+    init: Handlers | Effect.Effect<Handlers, unknown, unknown>,
+    options: ActorOptions | undefined,
+    fiber: Fiber.Fiber<unknown, unknown>,
+  ): AnyRef {
+    const kind = new Kind(
+      this.surroundings,
+      actor,
+      false,
+      { ...actor.options, ...options },
+      initOf(init),
+      fiber,
+    )
+    const cell = new Cell(kind, name, `${parent.path}/${name}`, parent)
+    ;(parent.children ??= new Map()).set(name, cell)
+    cell.start()
+    const target: Reachable = {
+      peek: () => cell.terminated === undefined ? cell : undefined,
+      resolve: () => cell,
+    }
+    return refMaker(kind.plans)(cell.path, name, target)
+  }
+
+  idle(cell: Cell, now: number): void {
+    const { idleMs } = this.settings
+    if (!this.keyed || cell.isIdle || cell.attached) return
+    cell.isIdle = true
+    cell.idleSince = now
+    const youngest = this.youngestIdle
+    cell.older = youngest
+    if (youngest === undefined) this.oldestIdle = cell
+    else youngest.younger = cell
+    this.youngestIdle = cell
+    if (this.timer === undefined && idleMs !== Infinity) this.watchIdle(now + idleMs)
+  }
+
+  busy(cell: Cell): void {
+    if (!cell.isIdle) return
+    const { older, younger } = cell
+    if (older === undefined) this.oldestIdle = younger
+    else older.younger = younger
+    if (younger === undefined) this.youngestIdle = older
+    else younger.older = older
+    cell.older = cell.younger = undefined
+    cell.isIdle = false
+  }
+
+  failed(cell: Cell, cause: Cause.Cause<unknown>): void {
+    if (this.settings.exhausted === "stop") {
+      this.log(Effect.logError(
+        `Actor "${cell.path}" crashed too often and has been stopped.`,
+        cause,
+      ))
+      return
+    }
+    if (cell.parent !== undefined) cell.parent.childFailed(cause)
+    else this.onFailed?.(cause)
+  }
+
+  gone(cell: Cell): void {
+    this.busy(cell)
+    const account = cell.mailbox.account()
+    if (cell.parent !== undefined) {
+      if (cell.parent.children?.get(cell.key) === cell) cell.parent.children.delete(cell.key)
+      return
+    }
+    this.past.sent += account.sent
+    for (const [outcome, count] of Object.entries(account.ended)) {
+      this.past[outcome as Outcome] += count
+    }
+    if (this.leaving.get(cell.key) === cell) this.leaving.delete(cell.key)
+    else {
+      this.cells.delete(cell.key)
+      this.quota?.leave()
+    }
+    const next = this.cells.get(cell.key)
+    if (next !== undefined && next !== cell && next.lives === 0 && !next.stopping) next.start()
+    if (this.timer !== undefined && this.oldestIdle === undefined) {
+      timersOf(this.clock).cancel(this.timer)
+      this.timer = undefined
+    }
+    for (const check of this.gone_) check()
+  }
+
+  restarted(cell: Cell, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void {
+    this.restarts++
+    this.log(Effect.logWarning(
+      `Actor "${cell.path}" crashed and is restarted (attempt ${attempt}` +
+        `${delayMs > 0 ? `, in ${Math.round(delayMs)} ms` : ""}).`,
+      cause,
+    ))
+  }
+
+  private log(effect: Effect.Effect<void>): void {
+    Effect.runForkWith(this.context)(effect).addObserver(() => {})
+  }
+
+  private pathOf(key: string): string {
+    return this.keyed ? `${this.name}/${key}` : this.name
+  }
+
+  private activate(key: string): Cell {
+    const cell = new Cell(this as unknown as Home<never>, key, this.pathOf(key), undefined)
+    this.cells.set(key, cell)
+    this.quota?.took()
+    // One owner at a time: the last one may still be cleaning up.
+    if (this.leaving.has(key)) cell.status = "waiting"
+    else cell.start()
+    return cell
+  }
+
+  /** Makes room for one more, or says why there is none. */
+  private room(key: string, tag: string): MailboxFull | undefined {
+    const { residents } = this.settings
+    if (this.cells.size < residents) return undefined
+    const oldest = this.oldestIdle
+    if (oldest !== undefined && this.leaving.size < residents) {
+      this.passivate(oldest)
+      return undefined
+    }
+    return new MailboxFull({
+      actor: this.pathOf(key),
+      tag,
+      reason: "Residents",
+      waiting: this.cells.size,
+      capacity: residents,
+      predictedWaitMs: 0,
+      retryAfterMs: 1000,
+    })
+  }
+
+  private passivate(cell: Cell): void {
+    this.busy(cell)
+    this.cells.delete(cell.key)
+    this.quota?.leave()
+    this.leaving.set(cell.key, cell)
+    cell.halt({
+      ending: "passivated",
+      reason: CancelReason.ParentEnded(this.name),
+      drainMs: 0,
+    })
+  }
+
+  /** One timer for all that are idle: they are in the order in which they fell idle. */
+  private watchIdle(at: number): void {
+    this.timer = timersOf(this.clock).schedule(at, () => {
+      this.timer = undefined
+      const now = this.clock.currentTimeMillisUnsafe()
+      const { idleMs } = this.settings
+      let cell = this.oldestIdle
+      while (cell !== undefined && cell.idleSince + idleMs <= now) {
+        this.passivate(cell)
+        cell = this.oldestIdle
+      }
+      if (cell !== undefined) this.watchIdle(cell.idleSince + idleMs)
+    })
+  }
+}
+
+/** The mailbox of a single actor, whichever life it is in. */
+class CurrentMailbox implements Bounded {
+  readonly kind = "mailbox"
+  readonly name: string
+  private readonly of: Kind
+  private readonly empty: Bounded
+
+  constructor(of: Kind) {
+    this.of = of
+    this.name = of.name
+    this.empty = new Quota("mailbox", of.name, of.settings.mailbox.concurrency)
+  }
+
+  private get current(): Bounded {
+    return this.of.peek("")?.mailbox ?? this.empty
+  }
+
+  readonly stats = (now: number): Stats => this.current.stats(now)
+  readonly predict = (now: number): number => this.current.predict(now)
+  readonly reserve = (request: Request): Ticket | Refusal => this.current.reserve(request)
+}
+
+export const initOf = (
+  init: Handlers | Effect.Effect<Handlers, unknown, unknown>,
+): Effect.Effect<Handlers, unknown, unknown> => Effect.isEffect(init) ? init : Effect.succeed(init)

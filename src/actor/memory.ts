@@ -1,0 +1,391 @@
+import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import * as Feasibility from "../bounded/Feasibility.ts"
+import type { Reason, Refusal } from "../bounded/Refused.ts"
+import type { ServiceTime } from "../bounded/ServiceTime.ts"
+import { type Entry, List } from "./entry.ts"
+import type { Account, Outcome } from "./Mailbox.ts"
+import { MailboxTicket, type Options, type Owner, type Rejection } from "./store.ts"
+
+/**
+ * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
+ * actor.
+ *
+ * Effect's Queue was tried first: it cannot take one element out, has no second lane, bounds
+ * neither blocked offerers nor tickets, and a sliding queue evicts in silence.
+ */
+export class Mailbox implements Bounded {
+  readonly kind = "mailbox"
+  readonly name: string
+  /** Shared by all actors of a kind. */
+  readonly options: Options
+  private readonly owner: Owner
+  /** How long messages take; shared by all actors of a kind. */
+  private readonly service: ServiceTime
+  sent = 0
+  handled = 0
+  failed = 0
+  rejected = 0
+  expired = 0
+  cancelled = 0
+  dropped = 0
+  discarded = 0
+  private readonly lanes: Array<List>
+  /** What may run while others run; apart, so that nothing that may not can stand before it. */
+  private reentrants: List | undefined = undefined
+  private readonly going = new List()
+  private offering: List | undefined = undefined
+  private aside: List | undefined = undefined
+  /** In the lanes, stash and offerers not counted. */
+  waiting = 0
+  private tickets = 0
+  private highWater = 0
+  private waitedMs = 0
+  private longestWaitMs = 0
+  private seq = 0
+  private full = 0
+  private infeasible = 0
+  private shut = 0
+  private closed = false
+
+  constructor(name: string, options: Options, service: ServiceTime, owner: Owner) {
+    this.name = name
+    this.options = options
+    this.service = service
+    this.owner = owner
+    this.lanes = [new List()]
+    for (let i = 1; i < options.lanes; i++) this.lanes.push(new List())
+  }
+
+  get running(): number {
+    return this.going.size
+  }
+  get stashed(): number {
+    return this.aside === undefined ? 0 : this.aside.size
+  }
+  get offerers(): number {
+    return this.offering === undefined ? 0 : this.offering.size
+  }
+  /** Not yet ended and not running. */
+  get queued(): number {
+    return this.waiting + this.stashed + this.offerers
+  }
+  /** The running messages, the oldest first. */
+  get oldestRunning(): Entry | undefined {
+    return this.going.head
+  }
+
+  /**
+   * Offers a message: takes it, makes its sender wait (`offering`), or says why not. A held ticket is
+   * redeemed. Whatever it says, the message counts.
+   */
+  offer(entry: Entry, now: number, ticket?: Ticket): Rejection | undefined {
+    this.sent++
+    const { options } = this
+    const held = ticket instanceof MailboxTicket && ticket.bounded === this && ticket.open
+    if (held) this.settle(ticket)
+    else if (this.waiting + this.tickets >= options.capacity) {
+      if (entry.how === "offer") {
+        if (this.offerers >= options.offerers) return this.reject(entry, "Offerers", now)
+        ;(this.offering ??= new List()).append(entry)
+        entry.state = "offering"
+        return undefined
+      }
+      if (options.overflow === "dropNewest") {
+        const rejection = this.rejection("Dropped", now)
+        this.end(entry, "dropped")
+        return rejection
+      }
+      const oldest = options.overflow === "dropOldest" ? this.leastUrgent() : undefined
+      if (oldest === undefined) return this.reject(entry, "Full", now)
+      this.end(oldest, "dropped")
+      this.owner.lost(oldest, "dropped")
+    }
+    if (entry.expires !== Infinity && this.service.known && !held) {
+      const wait = this.predict(now)
+      const left = entry.expires - now
+      // A sender that would be served at once is let in: that is how a better time is noticed.
+      if (wait > 0 && !Feasibility.decide(wait, this.service.estimate, left)) {
+        return this.reject(entry, "Infeasible", now)
+      }
+    }
+    this.enqueue(entry)
+    return undefined
+  }
+
+  /** Counts a message that was refused before it came here. */
+  turnedAway(entry: Entry): void {
+    this.sent++
+    this.shut++
+    this.end(entry, "rejected")
+  }
+
+  /** Whether a message could start now. */
+  ready(concurrency: number): boolean {
+    if (this.waiting === 0) return false
+    return this.going.size < concurrency ||
+      (this.reentrants !== undefined && this.reentrants.size > 0)
+  }
+
+  /** The next message that may start, now running; expired ones are skipped and never run. */
+  take(now: number, concurrency: number): Entry | undefined {
+    while (this.waiting > 0) {
+      const entry = this.first(this.going.size < concurrency)
+      if (entry === undefined) return undefined
+      entry.list!.remove(entry)
+      this.waiting--
+      if (entry.expires <= now) {
+        this.count(entry, "expired")
+        this.refill()
+        this.owner.lost(entry, "expired")
+        continue
+      }
+      entry.state = "running"
+      const wait = now - entry.at
+      if (wait > 0) {
+        this.waitedMs += wait
+        if (wait > this.longestWaitMs) this.longestWaitMs = wait
+      }
+      entry.startedAt = now
+      this.going.append(entry)
+      if (this.offering !== undefined) this.refill()
+      return entry
+    }
+    return undefined
+  }
+
+  /** Takes a message out, wherever it is, and counts its end. Its place is free at once. */
+  end(entry: Entry, outcome: Outcome): void {
+    const list = entry.list
+    if (list !== undefined) {
+      list.remove(entry)
+      if (entry.state === "queued") this.waiting--
+    }
+    this.count(entry, outcome)
+    if (this.offering !== undefined) this.refill()
+  }
+
+  /** Puts a running message aside. False when the stash is full. */
+  stash(entry: Entry): boolean {
+    if (this.stashed >= this.options.stash) return false
+    this.going.remove(entry)
+    entry.state = "stashed"
+    ;(this.aside ??= new List()).append(entry)
+    return true
+  }
+
+  /** Puts what is in the stash before everything that waits, in the order in which it was put there. */
+  unstash(): number {
+    const { aside } = this
+    if (aside === undefined) return 0
+    const count = aside.size
+    while (aside.tail !== undefined) {
+      const entry = aside.tail
+      aside.remove(entry)
+      entry.state = "queued"
+      this.waiting++
+      entry.seq = -(++this.seq)
+      this.laneOf(entry).prepend(entry)
+    }
+    return count
+  }
+
+  /** Puts a running message back before everything that waits, to be tried again. */
+  retry(entry: Entry): void {
+    this.going.remove(entry)
+    entry.state = "queued"
+    this.waiting++
+    entry.seq = -(++this.seq)
+    this.laneOf(entry).prepend(entry)
+  }
+
+  /** Some message that has not started; for a mailbox that is being emptied. */
+  leftover(): Entry | undefined {
+    return this.offering?.head ?? this.aside?.head ?? this.first(true)
+  }
+
+  /** Refuses tickets from now on. */
+  close(): void {
+    this.closed = true
+  }
+
+  reserve(request: Request): Ticket | Refusal {
+    const { deadline, now } = request
+    const { options } = this
+    if (this.closed) return this.refuse("Closed", now)
+    if (this.waiting + this.tickets >= options.capacity) return this.refuse("QueueFull", now)
+    const wait = this.predict(now)
+    const own = request.service ?? this.service.estimate
+    if (
+      deadline !== Infinity && wait > 0 && !Feasibility.decide(wait, own, deadline - now)
+    ) return this.refuse("Infeasible", now)
+    this.tickets++
+    this.mark()
+    return new MailboxTicket(this, (ticket) => this.settle(ticket))
+  }
+
+  /** Ends a ticket; a second call does nothing. */
+  settle(ticket: MailboxTicket): void {
+    if (!ticket.open) return
+    ticket.open = false
+    this.tickets--
+  }
+
+  predict(now: number): number {
+    const { concurrency } = this.options
+    const inUse = this.going.size
+    const ahead = this.waiting + this.tickets
+    if (inUse + ahead === 0) return 0
+    return Feasibility.predictWait({
+      capacity: concurrency,
+      inUse: Math.min(inUse, concurrency),
+      ahead,
+      service: this.service.mean,
+      elapsedAt: (position) => this.elapsedAt(position, now),
+    })
+  }
+
+  stats(now: number): Stats {
+    const oldest = this.oldestWaiting()
+    return {
+      kind: this.kind,
+      name: this.name,
+      capacity: this.options.concurrency,
+      inUse: Math.min(this.going.size, this.options.concurrency),
+      waiting: this.waiting + this.tickets,
+      queueCapacity: this.options.capacity,
+      highWater: this.highWater,
+      oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.at),
+      predictedWaitMs: this.predict(now),
+      refused: {
+        QueueFull: this.full,
+        Infeasible: this.infeasible,
+        Late: this.expired,
+        Shed: this.dropped,
+        ShuttingDown: 0,
+        Closed: this.shut,
+      },
+    }
+  }
+
+  /** The account so far. */
+  account(): Account {
+    const { cancelled, discarded, dropped, expired, failed, handled, rejected } = this
+    return {
+      sent: this.sent,
+      queued: this.queued,
+      running: this.running,
+      ended: { handled, failed, rejected, expired, cancelled, dropped, discarded },
+      stashed: this.stashed,
+      offering: this.offerers,
+      highWater: this.highWater,
+      waitedMs: this.waitedMs,
+      longestWaitMs: this.longestWaitMs,
+    }
+  }
+
+  private enqueue(entry: Entry): void {
+    entry.state = "queued"
+    entry.seq = ++this.seq
+    this.waiting++
+    this.laneOf(entry).append(entry)
+    this.mark()
+  }
+
+  private laneOf(entry: Entry): List {
+    return entry.reentrant ? this.reentrants ??= new List() : this.lanes[entry.lane]!
+  }
+
+  /** Those who wait for room come in as soon as there is some, the first who came first. */
+  private refill(): void {
+    const { offering } = this
+    while (
+      offering !== undefined && offering.head !== undefined &&
+      this.waiting + this.tickets < this.options.capacity
+    ) {
+      const entry = offering.head
+      offering.remove(entry)
+      this.enqueue(entry)
+      const admitted = entry.admitted
+      entry.admitted = undefined
+      admitted?.()
+    }
+  }
+
+  private first(place: boolean): Entry | undefined {
+    let best = this.reentrants?.head
+    if (!place) return best
+    for (let i = 0; i < this.lanes.length; i++) {
+      const head = this.lanes[i]!.head
+      if (head === undefined) continue
+      if (best === undefined || i < best.lane || (i === best.lane && head.seq < best.seq)) {
+        best = head
+      }
+      break
+    }
+    return best
+  }
+
+  private leastUrgent(): Entry | undefined {
+    for (let i = this.lanes.length - 1; i >= 0; i--) {
+      const head = this.lanes[i]!.head
+      if (head !== undefined) return head
+    }
+    return this.reentrants?.head
+  }
+
+  private oldestWaiting(): Entry | undefined {
+    let oldest = this.reentrants?.head
+    for (const lane of this.lanes) {
+      if (lane.head !== undefined && (oldest === undefined || lane.head.at < oldest.at)) {
+        oldest = lane.head
+      }
+    }
+    return oldest
+  }
+
+  private elapsedAt(position: number, now: number): number {
+    let entry = this.going.head
+    for (let i = 0; i < position && entry !== undefined; i++) entry = entry.next
+    return entry === undefined ? 0 : Math.max(0, now - entry.startedAt)
+  }
+
+  private mark(): void {
+    const waiting = this.waiting + this.tickets
+    if (waiting > this.highWater) this.highWater = waiting
+  }
+
+  private count(entry: Entry, outcome: Outcome): void {
+    entry.state = outcome
+    this[outcome]++
+  }
+
+  private reject(entry: Entry, reason: Rejection["reason"], now: number): Rejection {
+    const rejection = this.rejection(reason, now)
+    if (reason === "Infeasible") this.infeasible++
+    else this.full++
+    this.end(entry, "rejected")
+    return rejection
+  }
+
+  private rejection(reason: Rejection["reason"], now: number): Rejection {
+    return { reason, waiting: this.waiting + this.tickets, predictedWaitMs: this.predict(now) }
+  }
+
+  private refuse(reason: Reason, now: number): Refusal {
+    if (reason === "QueueFull") this.full++
+    else if (reason === "Infeasible") this.infeasible++
+    else this.shut++
+    const wait = this.predict(now)
+    return {
+      _tag: "Refusal",
+      reason,
+      kind: this.kind,
+      resource: this.name,
+      inUse: Math.min(this.going.size, this.options.concurrency),
+      capacity: this.options.concurrency,
+      waiting: this.waiting + this.tickets,
+      predictedWaitMs: wait,
+      retryAfterMs: wait > 0 ? wait : 1000,
+    }
+  }
+}

@@ -1,0 +1,107 @@
+import { Effect } from "effect"
+import type { Rpc } from "effect/rpc"
+import * as CancelReason from "../task/CancelReason.ts"
+import { ended } from "./cell.ts"
+import type { Plan } from "./home.ts"
+import { reach, type Reachable } from "./inside.ts"
+import { ask, tell } from "./sending.ts"
+import type { AnyRef, Ref } from "./types.ts"
+
+/** Makes references to the actors of one protocol. */
+export type RefMaker<Rpcs extends Rpc.Any> = (
+  path: string,
+  key: string,
+  target: Reachable,
+) => Ref<Rpcs>
+
+interface Sender {
+  readonly target: Reachable
+}
+
+type Method = (this: Sender, payload: unknown, options: never) => Effect.Effect<unknown, unknown>
+
+/**
+ * The methods of a protocol stand on a prototype, made once: a reference is a small object, so that
+ * asking a keyed actor for it costs next to nothing.
+ */
+export const refMaker = <Rpcs extends Rpc.Any>(
+  plans: Readonly<Record<string, Plan>>,
+): RefMaker<Rpcs> => {
+  const sender = (method: (plan: Plan) => Method) => {
+    class Methods implements Sender {
+      readonly target: Reachable
+      constructor(target: Reachable) {
+        this.target = target
+      }
+    }
+    for (const plan of Object.values(plans)) {
+      Object.defineProperty(Methods.prototype, plan.tag, { value: method(plan), enumerable: true })
+    }
+    return Methods
+  }
+  const Tells = sender((plan) =>
+    function (payload, options) {
+      return tell(this.target, plan, payload, options, "tell")
+    }
+  )
+  const Offers = sender((plan) =>
+    function (payload, options) {
+      return tell(this.target, plan, payload, options, "offer")
+    }
+  )
+  const Asks = sender((plan) =>
+    function (payload, options) {
+      return ask(this.target, plan, payload, options)
+    }
+  )
+  class Reference implements AnyRef {
+    readonly path: string
+    readonly key: string
+    readonly [reach]: Reachable
+    #tell: Sender | undefined = undefined
+    #offer: Sender | undefined = undefined
+    #ask: Sender | undefined = undefined
+
+    constructor(path: string, key: string, target: Reachable) {
+      this.path = path
+      this.key = key
+      this[reach] = target
+    }
+
+    get tell(): Sender {
+      return this.#tell ??= new Tells(this[reach])
+    }
+    get offer(): Sender {
+      return this.#offer ??= new Offers(this[reach])
+    }
+    get ask(): Sender {
+      return this.#ask ??= new Asks(this[reach])
+    }
+    get stop(): Effect.Effect<void> {
+      return Effect.suspend(() => {
+        const cell = this[reach].peek()
+        return cell === undefined ? Effect.void : ended(cell, {
+          ending: "stopped",
+          reason: CancelReason.Requested("stop"),
+          drainMs: cell.home.settings.graceMs,
+        })
+      })
+    }
+    get terminated(): AnyRef["terminated"] {
+      return Effect.callback((resume) => {
+        const cell = this[reach].peek()
+        if (cell === undefined) {
+          return resume(
+            Effect.succeed({ path: this.path, reason: "not-running", cause: undefined }),
+          )
+        }
+        const remove = cell.onTerminated((terminated) => resume(Effect.succeed(terminated)))
+        return Effect.sync(remove)
+      })
+    }
+    get account(): AnyRef["account"] {
+      return Effect.sync(() => this[reach].peek()?.mailbox.account())
+    }
+  }
+  return (path, key, target) => new Reference(path, key, target) as never
+}

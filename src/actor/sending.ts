@@ -1,0 +1,166 @@
+import { Clock, Duration, Effect, type Fiber } from "effect"
+import { Mistake } from "../internal/mistake.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import { frameOf } from "../task/scope.ts"
+import { settled } from "../task/start.ts"
+import { timersOf } from "../task/timers.ts"
+import type { Cell } from "./cell.ts"
+import { findCycle } from "./cycle.ts"
+import { Entry } from "./entry.ts"
+import { AskCycle, type MailboxFull, type Stopped } from "./errors.ts"
+import { hasStopped, isFull, rejected } from "./failures.ts"
+import { type Handling, handlingOf } from "./handling.ts"
+import type { Plan } from "./home.ts"
+import type { AskOptions, SendOptions } from "./types.ts"
+
+/** Finds the actor that a message is for. */
+export interface Target {
+  /** The actor, started if need be; or why there is none. */
+  readonly resolve: (tag: string, how: "tell" | "ask", payload: unknown) => Cell | Absent
+}
+
+/** Why there is no actor to take a message. */
+export interface Absent {
+  readonly absent: MailboxFull | Stopped | Mistake
+}
+
+/** How long an ask waits when no deadline is in force. */
+const defaultAskMs = 5000
+
+/** Puts a message into the mailbox; `offer` waits for room. */
+export const tell = (
+  target: Target,
+  plan: Plan,
+  payload: unknown,
+  options: SendOptions | undefined,
+  how: "tell" | "offer",
+): Effect.Effect<void, MailboxFull | Stopped> =>
+  Effect.withFiber((fiber) => {
+    const cell = target.resolve(plan.tag, "tell", payload)
+    if ("absent" in cell) return missing(cell)
+    const now = cell.stamped()
+    const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
+    const entry = new Entry(cell, plan.tag, payload, how, plan.lane, plan.reentrant, now, expires)
+    const frame = frameOf(fiber)
+    const { mailbox } = cell
+    if (
+      how === "offer" && mailbox.waiting >= mailbox.options.capacity &&
+      handlingOf(frame.task)?.cell === cell
+    ) {
+      cell.refuse(entry)
+      return Effect.fail(isFull(cell, plan.tag, "OwnMailbox", mailbox.waiting))
+    }
+    const rejection = cell.accept(entry, now, frame.ticketFor(mailbox))
+    if (rejection === "stopped") return Effect.fail(hasStopped(cell, plan.tag))
+    if (rejection !== undefined) {
+      return rejection.reason === "Dropped"
+        ? Effect.void
+        : Effect.fail(rejected(cell, plan.tag, rejection))
+    }
+    if (entry.state === "offering") return room(cell, entry, fiber)
+    cell.schedule()
+    return Effect.void
+  })
+
+/** Waits until the message has come from the line of offerers into the mailbox. */
+const room = (
+  cell: Cell,
+  entry: Entry,
+  fiber: Fiber.Fiber<unknown, unknown>,
+): Effect.Effect<void, Stopped> =>
+  Effect.callback((resume) => {
+    entry.admitted = () => {
+      if (entry.state === "rejected") return resume(Effect.fail(hasStopped(cell, entry.tag)))
+      cell.schedule()
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      entry.admitted = undefined
+      if (entry.state === "offering") cell.forsake(entry, reasonOf(fiber), false)
+    })
+  })
+
+/** Sends a message and waits for its answer. */
+export const ask = (
+  target: Target,
+  plan: Plan,
+  payload: unknown,
+  options: AskOptions | undefined,
+): Effect.Effect<unknown, unknown> =>
+  Effect.withFiber((fiber) => {
+    const cell = target.resolve(plan.tag, "ask", payload)
+    if ("absent" in cell) return missing(cell)
+    const frame = frameOf(fiber)
+    const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    const asker = frame.task === undefined ? undefined : handlingOf(frame.task)
+    if (asker !== undefined && !plan.reentrant) {
+      const path = findCycle(asker, cell)
+      if (path !== undefined) return Effect.fail(new AskCycle({ path, tag: plan.tag }))
+    }
+    const limit = options?.timeout === undefined
+      ? frame.deadline === Infinity ? now + defaultAskMs : frame.deadline
+      : Math.min(frame.deadline, now + millis(options.timeout))
+    const entry = new Entry(cell, plan.tag, payload, "ask", plan.lane, plan.reentrant, now, limit)
+    entry.parent = frame.task as Handling | undefined
+    entry.tickets = frame.tickets
+    const rejection = cell.accept(entry, now, frame.ticketFor(cell.mailbox))
+    if (rejection === "stopped") return Effect.fail(hasStopped(cell, plan.tag))
+    if (rejection !== undefined) return Effect.fail(rejected(cell, plan.tag, rejection))
+    if (asker === undefined) cell.soon(now)
+    else {
+      const waits = asker.waitsFor ??= []
+      waits.push(entry)
+      cell.soon(now)
+      if (entry.exit !== undefined) forget(asker, entry)
+    }
+    if (entry.exit !== undefined) return entry.exit
+    return answer(cell, entry, fiber, asker, options?.onCancel === "detach")
+  })
+
+const answer = (
+  cell: Cell,
+  entry: Entry,
+  fiber: Fiber.Fiber<unknown, unknown>,
+  asker: Handling | undefined,
+  detach: boolean,
+): Effect.Effect<unknown, unknown> =>
+  Effect.callback((resume) => {
+    // It may have been answered between the two effects.
+    if (entry.exit !== undefined) {
+      forget(asker, entry)
+      return resume(entry.exit)
+    }
+    const timers = timersOf(cell.home.clock)
+    const timer = entry.expires === Infinity
+      ? undefined
+      : timers.schedule(entry.expires, () => cell.tooLate(entry, detach))
+    entry.reply = (exit) => {
+      if (timer !== undefined) timers.cancel(timer)
+      forget(asker, entry)
+      resume(exit)
+    }
+    return Effect.suspend(() => {
+      if (timer !== undefined) timers.cancel(timer)
+      forget(asker, entry)
+      const handling = cell.forsake(entry, reasonOf(fiber), detach)
+      return handling === undefined ? Effect.void : settled(handling)
+    })
+  })
+
+const forget = (asker: Handling | undefined, entry: Entry): void => {
+  const waits = asker?.waitsFor
+  const index = waits === undefined ? -1 : waits.indexOf(entry)
+  if (index >= 0) waits!.splice(index, 1)
+}
+
+/** Why the fiber is being interrupted. */
+const reasonOf = (fiber: Fiber.Fiber<unknown, unknown>): CancelReason.CancelReason => {
+  const frame = frameOf(fiber)
+  const task = frame.task as Handling | undefined
+  return frame.effectiveReason() ?? CancelReason.ParentEnded(task?.name ?? "asker")
+}
+
+const missing = ({ absent }: Absent): Effect.Effect<never, MailboxFull | Stopped> =>
+  absent instanceof Mistake ? Effect.die(absent) : Effect.fail(absent)
+
+const millis = (input: Duration.Input): number => Duration.toMillis(Duration.fromInputUnsafe(input))

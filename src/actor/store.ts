@@ -1,0 +1,44 @@
+import type { Bounded, Ticket } from "../bounded/Bounded.ts"
+import type { Entry } from "./entry.ts"
+import type { Overflow } from "./Mailbox.ts"
+
+/** Why a mailbox did not take a message, with the numbers of that moment. */
+export interface Rejection {
+  readonly reason: "Full" | "Infeasible" | "Offerers" | "Dropped"
+  readonly waiting: number
+  readonly predictedWaitMs: number
+}
+
+export interface Options {
+  /** How many messages may run at once. */
+  readonly concurrency: number
+  /** How many may wait. */
+  readonly capacity: number
+  readonly overflow: Overflow
+  /** How many senders may wait for room. */
+  readonly offerers: number
+  /** How many may be put aside. */
+  readonly stash: number
+  /** Priority lanes, at least 1. */
+  readonly lanes: number
+}
+
+/** Whose mailbox it is. */
+export interface Owner {
+  /** A message that nobody took out expired or was dropped. */
+  readonly lost: (entry: Entry, outcome: "expired" | "dropped") => void
+}
+
+/** A place in a mailbox, taken at the door. */
+export class MailboxTicket implements Ticket {
+  open = true
+  readonly bounded: Bounded
+  private readonly settle: (ticket: MailboxTicket) => void
+
+  constructor(bounded: Bounded, settle: (ticket: MailboxTicket) => void) {
+    this.bounded = bounded
+    this.settle = settle
+  }
+
+  readonly release = (): void => this.settle(this)
+}
