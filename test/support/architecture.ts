@@ -160,6 +160,12 @@ const codeLines = (text: string): ReadonlyArray<string> =>
   text.replace(/\/\*[\s\S]*?\*\//g, "").split("\n")
     .map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("//"))
 
+/**
+ * Folders that one imports by the module (`@weir/runtime/ActorEntity`): the index would load what they
+ * stand on into every program. Effect Cluster takes 10 MB.
+ */
+const apart: ReadonlyArray<string> = ["cluster"]
+
 /** The lines of the index in data-flow order; within a folder the order of `text` is kept. */
 export const wantedIndex = (
   text: string,
@@ -171,6 +177,7 @@ export const wantedIndex = (
     return at < 0 ? present.length : at
   }
   return files.filter(isPublic)
+    .filter((file) => !apart.includes(folderOf(file).split("/")[0] ?? ""))
     .sort((a, b) => placeOf(a) - placeOf(b) || rank(a) - rank(b) || (a < b ? -1 : 1))
     .map(exportLine)
 }
