@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Cause, Exit } from "effect"
-import { Clock, Context, type Duration, Effect, Fiber, identity, Schema, Scope } from "effect"
+import type { Exit } from "effect"
+import { Clock, Context, type Duration, Effect, Fiber, identity, Scope } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as Refused from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
@@ -15,8 +15,11 @@ import { Metrics } from "../telemetry/Metrics.ts"
 import * as Spans from "../telemetry/Spans.ts"
 import type { Entry } from "./entry.ts"
 import { problem, toMillis } from "./options.ts"
+import { ReentrantAcquire } from "./reentrant.ts"
 import type { SlotsStats } from "./slots.ts"
 import { Slots } from "./slots.ts"
+
+export { ReentrantAcquire }
 
 /**
  * A bulkhead.
@@ -48,10 +51,15 @@ export interface Bulkhead {
     effect: Effect.Effect<A, E, R>,
   ) => Effect.Effect<A, E | Refused.Refused, R>
   /**
-   * Takes a slot until the scope closes. Like `use`, but it does not mark the work that follows as
-   * running in a slot, so a second acquire by it is not recognized as one.
+   * Takes a slot until the scope closes.
    *
-   * **Fails with** – `Refused`, as `use` does.
+   * **Details** – until then the work that follows in this fiber runs in the slot, with all that it
+   * starts, so that another acquire of the same bulkhead dies at once, as in `use`. It is marked as
+   * far as the scope was provided: in `Effect.scoped(…)` up to its end, but a scope that is provided
+   * to `acquire` alone (`Scope.provide(acquire, scope)`) marks nothing, and a second acquire then
+   * waits like any other. Prefer `use`, which has no such limit.
+   *
+   * **Fails with** – `Refused`, as `use` does. Dies with {@link ReentrantAcquire} likewise.
    *
    * **Interruption** – as for `use`.
    */
@@ -98,33 +106,6 @@ export interface Options {
   readonly maxWait?: Duration.Input | undefined
   /** Told each wait in milliseconds, 0 included, when a slot is taken. For metrics; must not throw. */
   readonly onWait?: ((waitMs: number) => void) | undefined
-}
-
-const ReentrantAcquireBase: Schema.Class<
-  ReentrantAcquire,
-  Schema.TaggedStruct<"ReentrantAcquire", {
-    readonly kind: typeof Schema.String
-    readonly resource: typeof Schema.String
-  }>,
-  Cause.YieldableError
-> = Schema.TaggedError<ReentrantAcquire>()("ReentrantAcquire", {
-  kind: Schema.String,
-  resource: Schema.String,
-})
-
-/**
- * Work that holds a slot asked the same bulkhead for another one: with every slot held by such work
- * all of it would wait for ever. It is a bug of the program, so it is a defect, not a failure.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ReentrantAcquire extends ReentrantAcquireBase {
-  /** One sentence: what failed, why, what to do. */
-  override get message(): string {
-    return `Work that runs in a slot of the ${this.kind} "${this.resource}" asked for another slot ` +
-      "of it, which can deadlock. Acquire it once, around all of the work, or use a second one."
-  }
 }
 
 /**
@@ -242,19 +223,29 @@ class Impl implements Bulkhead {
       if (scope.holding(this.bounded)) return this.#reentrant()
       const entered = this.#enter(fiber, scope)
       if (entered._tag === "Refusal") return Effect.fail(Refused.fromRefusal(entered))
-      const hold = Scope.addFinalizerExit(
-        Context.getUnsafe(fiber.context, Scope.Scope),
-        (exit) =>
-          Effect.withFiber((fiber) => {
-            this.#leave(entered, fiber, exit)
-            return Effect.void
-          }),
-      )
+      const hold = Effect.suspend(() => this.#hold(entered, fiber, scope))
       return entered.state === "running" && !Spans.isTracing(fiber)
         ? hold
         : Effect.flatMap(this.#slot(entered, fiber, scope, restore), () => hold)
     },
   )
+
+  #hold(entry: Entry, fiber: Fiber.Fiber<unknown, unknown>, scope: CancelScope) {
+    const held = scope.withHold(this.bounded)
+    fiber.setContext(Context.add(fiber.context, CurrentScope, held))
+    return Scope.addFinalizerExit(
+      Context.getUnsafe(fiber.context as Context.Context<Scope.Scope>, Scope.Scope),
+      (exit) =>
+        Effect.withFiber((closer) => {
+          held.holds = undefined
+          if (fiber.getRef(CurrentScope) === held) {
+            fiber.setContext(Context.add(fiber.context, CurrentScope, scope))
+          }
+          this.#leave(entry, closer, exit)
+          return Effect.void
+        }),
+    )
+  }
 
   readonly stats: Effect.Effect<Stats> = Effect.withFiber((fiber) =>
     Effect.succeed(this.bounded.stats(millis(fiber)))

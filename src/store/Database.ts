@@ -45,6 +45,13 @@ export type Query<A, E = never, R = never> = (
  * **Details** – Every query, stream and transaction first takes a slot of the gate: a `Bulkhead` as
  * large as the connection pool, so nobody ever waits in the pool, and the wait knows deadlines and
  * tickets. Inside a transaction nothing more is taken.
+ * Work that holds a slot and asks for another one dies at once with `ReentrantAcquire`: a query in
+ * `Stream.runForEach` of a stream, a transaction in its `mapEffect`, a stream in a stream; inside a
+ * transaction likewise a statement while a stream of the same transaction is read. Collect the rows
+ * first, or do it in one statement. Recognized is the fiber that reads the stream. Where others read
+ * it (`Stream.buffer`, `merge`, `zip`, `mapEffect` with `concurrency`) or a row's work is forked
+ * (`Effect.all` with `concurrency`), that work waits like any other: until its deadline, if all slots
+ * are held by such streams.
  * What is not the program's fault is typed: `Refused` (the gate said no) and `DatabaseUnavailable`.
  * Everything else (bad SQL, a row that the schema does not accept, a constraint) is a defect. Who
  * expects a constraint violation uses `sql`, whose error is the plain `SqlError`.

@@ -5,14 +5,14 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import type * as PgConnection from "@effect/sql-pg/PgConnection"
 import type * as PgPool from "@effect/sql-pg/PgPool"
-import type { Stream } from "effect"
-import { Effect } from "effect"
+import { Effect, Stream } from "effect"
 import type { Reactivity } from "effect/reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import type * as SqlConnection from "effect/sql/SqlConnection"
 import { SqlError, UnknownError } from "effect/sql/SqlError"
 import { Refused } from "../bounded/Refused.ts"
 import type { Bulkhead } from "../pool/Bulkhead.ts"
+import { Holders } from "./holders.ts"
 import { classify } from "./sqlstate.ts"
 
 /** A client every statement, stream and transaction of which takes a slot of the gate first. */
@@ -21,13 +21,14 @@ export const make = (
   pool: PgPool.PgPool,
   attributes: ReadonlyArray<readonly [string, unknown]>,
 ): Effect.Effect<SqlClient.SqlClient, never, Reactivity.Reactivity> => {
-  const enter = Effect.mapError(gate.acquire, wrap)
+  const holders = new Holders(gate.bounded.kind, gate.name)
+  const enter = Effect.mapError(holders.hold(gate.acquire), wrap)
   return SqlClient.make({
     acquirer: Effect.andThen(enter, Effect.map(pool.get, connect)),
     transactionAcquirer: Effect.andThen(enter, Effect.map(pool.reserve, connect)),
     borrower: (use) =>
       Effect.catchIf(
-        gate.use(pool.use((connection) => use(connect(connection)))),
+        holders.refuse() ?? gate.use(pool.use((connection) => use(connect(connection)))),
         // What runs here are statements: they cannot fail with a refusal of their own.
         (error): error is Refused => error instanceof Refused,
         (refused) => Effect.fail(wrap(refused)),
@@ -71,13 +72,16 @@ type Transform =
 // The driver has this class too, but does not export it.
 class Connection implements SqlConnection.Connection {
   readonly #inner: PgConnection.PgConnection
+  /** Who reads a stream on it: a statement of theirs would wait for the stream, and that for them. */
+  #readers: Holders | undefined = undefined
 
   constructor(inner: PgConnection.PgConnection) {
     this.#inner = inner
   }
 
   #rows(sql: string, params: ReadonlyArray<unknown>, prepare: boolean) {
-    return Effect.map(this.#inner.query(sql, params, prepare), (result): Rows => result.rows)
+    return this.#readers?.refuse() ??
+      Effect.map(this.#inner.query(sql, params, prepare), (result): Rows => result.rows)
   }
 
   execute(
@@ -94,25 +98,26 @@ class Connection implements SqlConnection.Connection {
   }
 
   executeRaw(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<unknown, SqlError> {
-    return this.#inner.query(sql, params)
+    return this.#readers?.refuse() ?? this.#inner.query(sql, params)
   }
 
   executeStream(sql: string, params: ReadonlyArray<unknown>): Stream.Stream<unknown, SqlError> {
-    return this.#inner.stream(sql, params)
+    const readers = this.#readers ??= new Holders("connection", "transaction")
+    return Stream.unwrap(Effect.as(readers.hold(Effect.void), this.#inner.stream(sql, params)))
   }
 
   executeValues(
     sql: string,
     params: ReadonlyArray<unknown>,
   ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
-    return this.#inner.queryValues(sql, params)
+    return this.#readers?.refuse() ?? this.#inner.queryValues(sql, params)
   }
 
   executeValuesUnprepared(
     sql: string,
     params: ReadonlyArray<unknown>,
   ): Effect.Effect<ReadonlyArray<ReadonlyArray<unknown>>, SqlError> {
-    return this.#inner.queryValues(sql, params, false)
+    return this.#readers?.refuse() ?? this.#inner.queryValues(sql, params, false)
   }
 
   executeUnprepared(sql: string, params: ReadonlyArray<unknown>): Effect.Effect<Rows, SqlError> {

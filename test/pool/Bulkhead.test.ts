@@ -379,10 +379,65 @@ describe("Bulkhead", () => {
         expect((yield* bulkhead.stats).inUse).toBe(0)
       })))
 
+    it.effect("dies when what follows in its scope asks for another one, in children too", () =>
+      fresh(Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1 })
+        const other = yield* Bulkhead.make({ name: "other", capacity: 1 })
+        const followedBy = <A, E>(next: Effect.Effect<A, E, Scope.Scope>) =>
+          Effect.exit(Effect.scoped(Effect.andThen(bulkhead.acquire, next)))
+        for (
+          const next of [
+            bulkhead.acquire,
+            bulkhead.use(Effect.void),
+            Effect.all([bulkhead.use(Effect.void)], { concurrency: "unbounded" }),
+            Effect.flatMap(fork(bulkhead.use(Effect.void)), Fiber.join),
+          ]
+        ) {
+          const exit = yield* followedBy(next)
+          const defect = Exit.isFailure(exit) && exit.cause.reasons.find(Cause.isDieReason)?.defect
+          expect(defect).toBeInstanceOf(Bulkhead.ReentrantAcquire)
+          expect((yield* bulkhead.stats).inUse).toBe(0)
+        }
+        expect(yield* followedBy(other.use(Effect.succeed(1)))).toEqual(Exit.succeed(1))
+        // Once it is given back another one is fine, also where the context outlives the scope.
+        const scope = yield* Scope.make()
+        yield* Scope.provide(
+          Effect.gen(function* () {
+            const before = yield* CurrentScope
+            yield* bulkhead.acquire
+            yield* Scope.close(scope, Exit.void)
+            expect(yield* CurrentScope).toBe(before)
+            yield* bulkhead.use(Effect.void)
+          }),
+          scope,
+        )
+      })))
+
+    it.effect("keeps the deadline of its task for what follows", () =>
+      fresh(Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1 })
+        const { deadline, task } = yield* Effect.scoped(
+          Effect.andThen(bulkhead.acquire, CurrentScope),
+        ).pipe(by(500))
+        expect(deadline).toBe(500)
+        expect(task).toBeDefined()
+      })))
+
+    it.effect("does not know the scope that it alone was given: a second one waits", () =>
+      fresh(Effect.gen(function* () {
+        const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1, maxWait: "1 second" })
+        const scope = yield* Scope.make()
+        yield* Scope.provide(bulkhead.acquire, scope)
+        const waiter = yield* fork(bulkhead.use(Effect.void))
+        yield* TestClock.adjust("1 second")
+        expect(reasonOf(yield* Fiber.await(waiter))).toBe("Late")
+        yield* Scope.close(scope, Exit.void)
+      })))
+
     it.effect("gives up its place when it is interrupted while it waits", () =>
       fresh(Effect.gen(function* () {
         const bulkhead = yield* Bulkhead.make({ name: "b", capacity: 1 })
-        yield* bulkhead.acquire
+        yield* Scope.provide(bulkhead.acquire, yield* Scope.make())
         const waiter = yield* fork(Effect.scoped(bulkhead.acquire))
         yield* Fiber.interrupt(waiter)
         expect(yield* bulkhead.stats).toMatchObject({ inUse: 1, waiting: 0 })

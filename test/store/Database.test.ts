@@ -10,9 +10,11 @@ import {
   Redacted,
   Schema,
   Scope,
+  Stream,
 } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Saturation from "../../src/bounded/Saturation.ts"
+import { ReentrantAcquire } from "../../src/pool/Bulkhead.ts"
 import * as Database from "../../src/store/Database.ts"
 import * as TestDatabase from "../support/database.ts"
 
@@ -184,12 +186,67 @@ layer(TestDatabase.layer({ maxConnections: 2, queueCapacity: 18 }), {
       Effect.gen(function* () {
         const db = yield* Database.Database
         const registry = yield* Saturation.Saturation
-        const { Stream } = yield* Effect.promise(() => import("effect"))
         const first = yield* Stream.runHead(
           db.sql<{ n: number }>`select n from generate_series(1, 1000000) as n`.stream,
         )
         expect(first._tag).toBe("Some")
         expect(registry.get("database")!.stats(0).inUse).toBe(0)
+      }))
+
+    it.effect("dies at once when work on a stream asks for another slot in its fiber", () =>
+      Effect.gen(function* () {
+        const db = yield* Database.Database
+        const gate = (yield* Saturation.Saturation).get("database")!
+        const rows = db.sql<{ n: number }>`select n from generate_series(1, 3) as n`.stream
+        const query = db.execute`select 1`
+        const shapes: Readonly<Record<string, Effect.Effect<unknown, unknown>>> = {
+          runForEach: Stream.runForEach(rows, () => query),
+          mapEffect: Stream.runDrain(Stream.mapEffect(rows, () => query)),
+          transaction: Stream.runForEach(rows, () => db.transaction(query)),
+          nested: Stream.runDrain(Stream.flatMap(rows, () => rows)),
+          reserved: Effect.scoped(Effect.andThen(db.sql.reserve, query)),
+        }
+        for (const [name, shape] of Object.entries(shapes)) {
+          const exit = yield* Effect.exit(shape)
+          const defect = Exit.isFailure(exit) && exit.cause.reasons.find(Cause.isDieReason)?.defect
+          expect(defect, name).toBeInstanceOf(ReentrantAcquire)
+          expect(String((defect as Error).message), name).toContain('the pool "database"')
+          expect(gate.stats(0).inUse, name).toBe(0)
+        }
+      }))
+
+    it.effect("lets one stream follow another, two run at once, and a transaction have its own", () =>
+      Effect.gen(function* () {
+        const db = yield* Database.Database
+        const rows = db.sql<{ n: number }>`select n from generate_series(1, 3) as n`.stream
+        const query = db.execute`select 1`
+        yield* Stream.runDrain(Stream.concat(rows, rows))
+        yield* Stream.runDrain(rows)
+        yield* query
+        const both = Effect.all([Stream.runDrain(rows), Stream.runDrain(rows)], { concurrency: 2 })
+        yield* both
+        // Inside a transaction everything runs on its connection.
+        yield* db.transaction(Effect.andThen(query, both))
+        yield* db.transaction(Effect.andThen(Stream.runCollect(rows), query))
+      }))
+
+    it.effect("dies at once when a stream of a transaction would wait for its own statements", () =>
+      Effect.gen(function* () {
+        const db = yield* Database.Database
+        const rows = db.sql<{ n: number }>`select n from generate_series(1, 3) as n`.stream
+        const query = db.execute`select 1`
+        const inStream: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+          query,
+          db.sql`select 1`.values,
+          db.transaction(query),
+          Stream.runDrain(rows),
+        ]
+        for (const work of inStream) {
+          const exit = yield* Effect.exit(db.transaction(Stream.runForEach(rows, () => work)))
+          const defect = Exit.isFailure(exit) && exit.cause.reasons.find(Cause.isDieReason)?.defect
+          expect(defect).toBeInstanceOf(ReentrantAcquire)
+          expect(String((defect as Error).message)).toContain('the connection "transaction"')
+        }
       }))
 
     it.effect("finds a refusal inside a whole cause", () =>
