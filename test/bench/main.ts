@@ -4,6 +4,7 @@
  * Exit code 0 also when a target is missed: speed is no test. 1 when an answer was wrong or
  * something did not start, 2 for a mistake in the arguments.
  */
+import { actors } from "./actors/suite.ts"
 import { parse, usage } from "./args.ts"
 import { http } from "./http/suite.ts"
 import { machine } from "./machine.ts"
@@ -12,7 +13,7 @@ import { makeReport, refreshDocs, type Report, toMarkdown } from "./report.ts"
 import { measureStarts, startReport } from "./start.ts"
 import { runRounds, type Suite, VerificationFailed } from "./suite.ts"
 
-const suites: ReadonlyArray<Suite> = [http]
+const suites: ReadonlyArray<Suite> = [http, actors]
 const docs = new URL("../../docs/benchmarks.md", import.meta.url)
 
 const abort = new AbortController()

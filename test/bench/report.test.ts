@@ -122,6 +122,68 @@ Not run: Fastify – needs Node and npm on the PATH`,
   })
 })
 
+describe("a suite with several workloads", () => {
+  const workloads = makeReport(
+    {
+      ...suite,
+      name: "actors",
+      metrics: [
+        { name: "CPU per message", unit: "ns", workload: "tell" },
+        { name: "CPU per ask", unit: "us", workload: "ask" },
+        { name: "p99", unit: "us", workload: "ask" },
+      ],
+      targets: [{ name: "p99, µs", limit: ["<=", 3], value: (read) => read("ask-a", "p99") }],
+    },
+    [
+      { ...subject("tell-a", "A"), workload: "tell" },
+      { ...subject("ask-a", "A"), workload: "ask" },
+      { ...subject("ask-b", "B", "ask-a"), workload: "ask" },
+    ],
+    [
+      new Map<string, Record<string, number>>([
+        ["tell-a", { "CPU per message": 90 }],
+        ["ask-a", { "CPU per ask": 2, "p99": 4 }],
+        ["ask-b", { "CPU per ask": 5, "p99": 9 }],
+      ]),
+    ],
+    { at: "2026-01-02T03:04:05.000Z", machine: "2 cores", method: "1 round", skipped: [] },
+  )
+
+  it("has a table of its own for each, divided by its first metric", () => {
+    expect(toMarkdown(workloads)).toBe(
+      `2026-01-02; 2 cores; 1 round.
+
+**tell**
+
+| subject | CPU per message, ns: median | min | max | ratio |
+| ------- | --------------------------: | --: | --: | ----: |
+| A       |                          90 |  90 |  90 |     – |
+
+**ask**
+
+| subject | CPU per ask, µs: median | min | max | ratio   | p99, µs |
+| ------- | ----------------------: | --: | --: | ------- | ------: |
+| A       |                       2 |   2 |   2 | –       |       4 |
+| B       |                       5 |   5 |   5 | 2.5 × A |       9 |
+
+| target  | limit | measured |            |
+| ------- | ----- | -------: | ---------- |
+| p99, µs | <= 3  |        4 | **missed** |`,
+    )
+  })
+
+  it("says in each row of the JSON which workload it belongs to", () => {
+    expect(workloads.results.map(({ workload, subject, metric }) => [workload, subject, metric]))
+      .toEqual([
+        ["tell", "A", "CPU per message"],
+        ["ask", "A", "CPU per ask"],
+        ["ask", "A", "p99"],
+        ["ask", "B", "CPU per ask"],
+        ["ask", "B", "p99"],
+      ])
+  })
+})
+
 describe("table", () => {
   it("sets numbers to the right and words to the left", () => {
     expect(table(["name", "n"], [["a", "1"], ["bc", "20"]])).toBe(

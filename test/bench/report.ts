@@ -19,6 +19,8 @@ export interface Report {
 }
 
 export interface ResultRow {
+  /** Only where the suite has several. */
+  readonly workload?: string
   readonly subject: string
   readonly metric: string
   readonly unit: string
@@ -44,10 +46,12 @@ export const makeReport = (
   about: Pick<Report, "at" | "machine" | "method" | "skipped">,
 ): Report => {
   const first = suite.metrics[0].name
-  const ratioTo = (subject: Subject): Record<string, number> => {
+  const metricsOf = ({ workload }: Subject) =>
+    suite.metrics.filter((metric) => metric.workload === workload)
+  const ratioTo = (subject: Subject, metric: string): Record<string, number> => {
     const baseline = subjects.find(({ id }) => id === subject.baseline)
     if (baseline === undefined) return {}
-    const ratio = perRound(rounds, first, (read) => read(subject.id) / read(baseline.id))
+    const ratio = perRound(rounds, metric, (read) => read(subject.id) / read(baseline.id))
     return { [baseline.name]: significant(ratio) }
   }
   return {
@@ -57,16 +61,17 @@ export const makeReport = (
     rounds: rounds.length,
     method: about.method,
     results: subjects.flatMap((subject) =>
-      suite.metrics.map(({ name, unit }) => {
+      metricsOf(subject).map(({ name, unit }, at) => {
         const { median, min, max } = summarize(valuesOf(rounds, subject.id, name))
         return {
+          ...(subject.workload === undefined ? {} : { workload: subject.workload }),
           subject: subject.name,
           metric: name,
           unit,
           median: significant(median),
           min: significant(min),
           max: significant(max),
-          ratioTo: name === first ? ratioTo(subject) : {},
+          ratioTo: at === 0 ? ratioTo(subject, name) : {},
         }
       })
     ),
@@ -95,10 +100,32 @@ const holds = (measured: number, op: "<=" | "<" | ">=" | ">", bound: number): bo
 
 /** The report as Markdown that is also readable in a terminal. */
 export const toMarkdown = (report: Report): string => {
-  const metrics = [...new Map(report.results.map((row) => [row.metric, row.unit]))]
+  const workloads = [...new Set(report.results.map(({ workload }) => workload))]
+  const targets = table(
+    ["target", "limit", "measured", ""],
+    report.targets.map((row) => [
+      row.name,
+      row.target,
+      row.measured === null ? "–" : String(row.measured),
+      row.met === null ? "not measured" : row.met ? "met" : "**missed**",
+    ]),
+  )
+  return [
+    `${report.at.slice(0, 10)}; ${report.machine}; ${report.method}.`,
+    ...workloads.flatMap((workload) => [
+      ...(workload === undefined ? [] : [`**${workload}**`]),
+      resultsTable(report.results.filter((row) => row.workload === workload)),
+    ]),
+    ...(report.targets.length === 0 ? [] : [targets]),
+    ...report.skipped.map(({ name, why }) => `Not run: ${name} – ${why}`),
+  ].join("\n\n")
+}
+
+const resultsTable = (results: ReadonlyArray<ResultRow>): string => {
+  const metrics = [...new Map(results.map((row) => [row.metric, row.unit]))]
   const [[first, unit] = ["", ""], ...others] = metrics
-  const rowsOf = (metric: string) => report.results.filter((row) => row.metric === metric)
-  const results = table(
+  const rowsOf = (metric: string) => results.filter((row) => row.metric === metric)
+  return table(
     ["subject", `${column([first, unit])}: median`, "min", "max", "ratio", ...others.map(column)],
     rowsOf(first).map((row) => [
       row.subject,
@@ -111,21 +138,6 @@ export const toMarkdown = (report: Report): string => {
       ),
     ]),
   )
-  const targets = table(
-    ["target", "limit", "measured", ""],
-    report.targets.map((row) => [
-      row.name,
-      row.target,
-      row.measured === null ? "–" : String(row.measured),
-      row.met === null ? "not measured" : row.met ? "met" : "**missed**",
-    ]),
-  )
-  return [
-    `${report.at.slice(0, 10)}; ${report.machine}; ${report.method}.`,
-    results,
-    ...(report.targets.length === 0 ? [] : [targets]),
-    ...report.skipped.map(({ name, why }) => `Not run: ${name} – ${why}`),
-  ].join("\n\n")
 }
 
 const column = ([metric, unit]: readonly [string, string]): string =>

@@ -73,6 +73,11 @@ describe("perRound", () => {
     expect(perRound(rounds, "cost", (read) => read("b") / read("a"))).toBe(1.5)
   })
 
+  it("reads another metric by its name", () => {
+    const samples = [new Map([["a", { cost: 10, rate: 3 }]])]
+    expect(perRound(samples, "cost", (read) => read("a", "rate"))).toBe(3)
+  })
+
   it("is NaN when a subject was not run", () => {
     expect(perRound(rounds, "cost", (read) => read("c") / read("a"))).toBeNaN()
   })

@@ -22,20 +22,27 @@ export interface Subject {
   readonly id: string
   /** What tables and JSON show. */
   readonly name: string
+  /** What it does, where a suite has several workloads: a table of its own for each. */
+  readonly workload?: string | undefined
   /** The id of the subject that its figures are divided by. */
   readonly baseline?: string | undefined
   /** Starts it, and runs the load until the compiler has seen it. */
   readonly start: () => Promise<Running>
 }
 
-/** A column of the result. The first metric of a suite is the one that targets and ratios are about. */
+/**
+ * A column of the result. The first metric of a suite, or of a workload, is the one that ratios are
+ * about, and targets, unless they name another.
+ */
 export interface Metric {
   readonly name: string
   readonly unit: string
+  /** The workload in whose table it stands; none where the suite has none. */
+  readonly workload?: string | undefined
 }
 
-/** Reads the first metric of a subject in one round; NaN where it was not measured. */
-export type Read = (subject: string) => number
+/** Reads a metric (the first of the suite) of a subject in one round; NaN where it was not measured. */
+export type Read = (subject: string, metric?: string) => number
 
 /** A figure that must be reached. `value` is taken in each round; the median counts. */
 export interface Target {
@@ -120,4 +127,6 @@ export const valuesOf = (rounds: Rounds, subject: string, metric: string): Reado
 
 /** The median of a figure that is computed within each round; NaN where parts are missing. */
 export const perRound = (rounds: Rounds, metric: string, value: (read: Read) => number): number =>
-  median(rounds.map((samples) => value((subject) => samples.get(subject)?.[metric] ?? NaN)))
+  median(
+    rounds.map((samples) => value((subject, name = metric) => samples.get(subject)?.[name] ?? NaN)),
+  )

@@ -1,0 +1,184 @@
+/**
+ * Suite `actors`: what a message, an answer, an idle actor and a restart cost.
+ */
+import { BenchError } from "../process.ts"
+import { type Read, type Sample, type Subject, type Suite, VerificationFailed } from "../suite.ts"
+import type { Job, Workload } from "./shared.ts"
+
+const libraries = {
+  weir: "Weir",
+  naive: "Effect: Queue, take",
+  batched: "Effect: Queue, takeAll",
+  nact: "nact",
+  xstate: "XState, machine",
+  transition: "XState, fromTransition",
+  promise: "promise mailbox (floor)",
+} as const
+type Library = keyof typeof libraries
+
+const all = Object.keys(libraries) as ReadonlyArray<Library>
+const suspending = all.filter((id) => id !== "xstate" && id !== "transition")
+const supervised: ReadonlyArray<Library> = ["weir", "nact"]
+
+/** Its title, who takes part in it, and who the others are compared with. */
+const plan: Readonly<Record<Workload, readonly [string, ReadonlyArray<Library>, Library]>> = {
+  "tell": ["Tells, 1,024 outstanding", all, "naive"],
+  "ask": ["Asks of an idle actor, one after the other", all, "naive"],
+  "contended": ["64 askers, one actor, handler synchronous", all, "naive"],
+  "contended-suspending": ["64 askers, one actor, handler suspends once", suspending, "naive"],
+  "population": ["100,000 idle actors", all, "naive"],
+  "restart": ["Crash to first message in the next incarnation, one waiting", supervised, "nact"],
+  "restart-queued": [
+    "Crash to first message in the next incarnation, 1,000 waiting",
+    supervised,
+    "nact",
+  ],
+}
+
+const [tell, ask, contended, suspended, population, restart, queued] = Object.values(plan)
+  .map(([title]) => title)
+
+const specs = (Object.entries(plan) as Array<[Workload, typeof plan[Workload]]>).flatMap(
+  ([workload, [title, ids, baseline]]) =>
+    ids.map((library) => ({
+      id: `${workload}-${library}`,
+      name: libraries[library],
+      title,
+      baseline: library === baseline ? undefined : `${workload}-${baseline}`,
+      library,
+      workload,
+    })),
+)
+type Spec = typeof specs[number]
+
+/** Seconds of warm-up before the first round. */
+const WARM_UP = 3
+
+/** The process of a subject. One job at a time. */
+const startWorker = (spec: Spec) => {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--quiet", "--unstable-no-legacy-abort", "--v8-flags=--expose-gc"],
+      ...[new URL("./worker.ts", import.meta.url).pathname, spec.library, spec.workload],
+    ],
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "inherit",
+  }).spawn()
+  const writer = child.stdin.getWriter()
+  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
+  return {
+    run: async (job: Job): Promise<Sample> => {
+      await writer.write(new TextEncoder().encode(`${JSON.stringify(job)}\n`))
+      let text = ""
+      while (!text.endsWith("\n")) {
+        const { value, done } = await reader.read()
+        if (done) throw new BenchError(`The process of ${spec.id} ended. Its message is above.`)
+        text += value
+      }
+      const answer = JSON.parse(text)
+      if (answer.sample !== undefined) return answer.sample
+      const message = `${spec.id}: ${answer.message}`
+      throw answer.wrong ? new VerificationFailed(message) : new BenchError(message)
+    },
+    stop: async () => {
+      await writer.close().catch(() => {})
+      await child.status
+    },
+  }
+}
+
+const subjectOf = (spec: Spec): Subject => ({
+  id: spec.id,
+  name: spec.name,
+  workload: spec.title,
+  baseline: spec.baseline,
+  start: async () => {
+    const { run, stop } = startWorker(spec)
+    try {
+      const until = performance.now() + WARM_UP * 1000
+      while (performance.now() < until) await run({ seconds: 0.5, warm: true })
+    } catch (error) {
+      await stop()
+      throw error
+    }
+    return {
+      warm: async (seconds) => void await run({ seconds, warm: true }),
+      measure: (seconds) => run({ seconds, warm: false }),
+      stop,
+    }
+  },
+})
+
+/** The quickest of some, by a metric of which less is better. */
+const best = (read: Read, workload: Workload, of: ReadonlyArray<Library>, metric: string): number =>
+  Math.min(...of.map((library) => read(`${workload}-${library}`, metric)))
+
+const effects: ReadonlyArray<Library> = ["naive", "batched"]
+const peers = all.filter((id) => id !== "weir" && id !== "promise")
+
+/** See the module's documentation. */
+export const actors: Suite = {
+  name: "actors",
+  description: "messages, answers, memory and restarts of actors: Weir, Effect, nact, XState",
+  metrics: [
+    { name: "CPU per message", unit: "ns", workload: tell },
+    { name: "messages", unit: "1/s", workload: tell },
+    { name: "CPU per ask", unit: "us", workload: ask },
+    { name: "time per ask", unit: "us", workload: ask },
+    { name: "p50", unit: "us", workload: ask },
+    { name: "p99", unit: "us", workload: ask },
+    ...[contended, suspended].flatMap((workload) => [
+      { name: "CPU per ask", unit: "us", workload },
+      { name: "time per ask", unit: "us", workload },
+    ]),
+    { name: "heap per idle actor", unit: "bytes", workload: population },
+    { name: "start and first ask", unit: "us", workload: population },
+    { name: "stop", unit: "us", workload: population },
+    ...[restart, queued].flatMap((workload) => [
+      { name: "restart p50", unit: "us", workload },
+      { name: "restart p99", unit: "us", workload },
+    ]),
+  ],
+  ids: specs.map(({ id }) => id),
+  prepare: (only) =>
+    Promise.resolve({
+      subjects: specs.filter(({ id }) => only.length === 0 || only.includes(id)).map(subjectOf),
+      skipped: [],
+      close: () => Promise.resolve(),
+    }),
+  targets: [
+    {
+      name: "tells per second",
+      limit: [">=", 1_000_000],
+      value: (read) => read("tell-weir", "messages"),
+    },
+    ...peers.map((peer) => ({
+      name: `tells per second / ${libraries[peer]}`,
+      limit: [">", 1] as const,
+      value: (read: Read) => read("tell-weir", "messages") / read(`tell-${peer}`, "messages"),
+    })),
+    {
+      name: "ask of an idle actor, µs",
+      limit: ["<=", 2.5],
+      value: (read) => read("ask-weir", "time per ask"),
+    },
+    {
+      name: "ask of an idle actor: better of the two on Effect / Weir",
+      limit: [">=", 1.7],
+      value: (read) =>
+        best(read, "ask", effects, "time per ask") / read("ask-weir", "time per ask"),
+    },
+    ...(["contended", "contended-suspending"] as const).map((workload) => ({
+      name: `${plan[workload][0]}: Weir / better of the two on Effect`,
+      limit: ["<=", 1] as const,
+      value: (read: Read) =>
+        read(`${workload}-weir`, "time per ask") / best(read, workload, effects, "time per ask"),
+    })),
+    {
+      name: "heap per idle actor, bytes",
+      limit: ["<=", 2048],
+      value: (read) => read("population-weir", "heap per idle actor"),
+    },
+  ],
+}
