@@ -6,6 +6,7 @@ import { Effect, Layer, Logger, ManagedRuntime, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 import * as Actor from "../../../src/actor/Actor.ts"
 import * as ActorSystem from "../../../src/actor/ActorSystem.ts"
+import { restart } from "../../../src/task/restarts.ts"
 import { asks, contended, type Counter, restarts, tells } from "./drive_effect.ts"
 import {
   CAPACITY,
@@ -84,7 +85,7 @@ const populated = async (job: Job) => {
 
 const Fragile = Actor.make("Fragile", [Add, Crash], {
   mailbox: { capacity: CAPACITY },
-  restart: { intensity: 1_000_000, periodMs: 1 },
+  restart: restart({ intensity: Infinity }),
 })
 
 const restarted = (workload: keyof typeof queuedAt, job: Job) => {
