@@ -12,6 +12,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
 import { internalPlatform, renderPlatform } from "./answer.ts"
 import type { Exchange } from "./exchange.ts"
+import { CurrentFront } from "./front.ts"
 import { makeHandler } from "./handler.ts"
 
 const Fields = { hostname: Schema.String, port: Schema.Number, why: Schema.String } as const
@@ -81,6 +82,7 @@ const onlyForLayers: ReadonlyArray<string> = [
   HttpRouter.HttpRouter.key,
   HttpServer.HttpServer.key,
   Server.key,
+  CurrentFront.key,
 ]
 
 /**
@@ -139,6 +141,7 @@ export const layer = (
                 middleware,
                 live,
                 ByteSize.toNumberUnsafe(maxBodySize),
+                Context.get(context, CurrentFront),
               )
               return previous
             }),

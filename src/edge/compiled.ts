@@ -1,7 +1,20 @@
+import type { Effect } from "effect"
+import type { HttpServerResponse } from "effect/http"
+import type { Admission } from "../admission/Admission.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
+import type { Tree } from "../task/tree.ts"
 import type { Endpoint } from "../telemetry/Metrics.ts"
 import type { Resolved } from "./Policy.ts"
+
+/** What supervision needs of the service, resolved once. */
+export interface Env {
+  readonly tree: Tree
+  readonly admission: Admission
+}
+
+/** What answers a request. */
+export type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
 
 /** One endpoint, compiled once at the start. */
 export class Compiled {
@@ -34,5 +47,12 @@ export class Compiled {
   expectedMs(): number | undefined {
     if (this.inFlight === 0) return 0
     return this.service.known ? this.service.estimate : undefined
+  }
+
+  /** Counts a request that was refused at the door. */
+  refused(reason: string): void {
+    this.metrics.started()
+    this.metrics.refused(reason)
+    this.metrics.ended()
   }
 }

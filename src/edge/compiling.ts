@@ -8,17 +8,14 @@ import { Mistake } from "../internal/mistake.ts"
 import { TaskTree } from "../task/TaskTree.ts"
 import { Metrics } from "../telemetry/Metrics.ts"
 import { Compiled } from "./compiled.ts"
+import { Door, doorKey, type Doors } from "./door.ts"
 import type { Errors } from "./errors.ts"
 import * as Policy from "./Policy.ts"
 import { RespondAsync, respondAsync } from "./RespondAsync.ts"
 import { streamed } from "./streams.ts"
-import { atTheDoor, type Handler, supervise } from "./supervise.ts"
+import { supervise } from "./supervise.ts"
 
-/** Routes of endpoints that can be decided before Effect prepares their handlers. */
-export type Doors = Map<string, (handler: Handler<unknown>) => Handler<unknown>>
-
-/** The key of a route in {@link Doors}. */
-export const doorKey = (method: string, path: string): string => `${method} ${path}`
+export type { Doors } from "./door.ts"
 
 type Middleware = HttpApiMiddleware.HttpApiMiddleware<never, Errors, never>
 
@@ -67,7 +64,7 @@ export const compiling = <Self, Id extends string, Groups extends HttpApiGroup.C
         if (doors !== undefined && outermost) {
           doors.set(
             doorKey(endpoint.method, endpoint.path),
-            (route) => atTheDoor(compiled, env, route),
+            new Door(compiled, env, handler as never),
           )
         }
         return supervise(compiled, env, handler as never) as never

@@ -25,7 +25,7 @@ export class Detached {
   record: TaskRecord | undefined = undefined
   /** Its answer, once it has one; the body is never a stream. */
   response: HttpServerResponse.HttpServerResponse | undefined = undefined
-  private readonly exchange = new Exchange()
+  private readonly exchange = new Exchange(false)
   /** The request as supervision sees it: without the body, and without the client's own times. */
   readonly head: HttpServerRequest.HttpServerRequest
   private readonly request: HttpServerRequest.HttpServerRequest

@@ -1,15 +1,23 @@
-import type { Context, Effect } from "effect"
+import type { Context, Effect, Fiber } from "effect"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { CancelReason } from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
+import type { Door } from "./door.ts"
 
 /** A request that was admitted at its route. */
 export interface Entered {
   readonly start: <E>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    exchange: Exchange | undefined,
     inner: Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>,
   ) => Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
   /** Gives its tickets back: it ended before its supervision began. */
-  readonly abandon: () => void
+  readonly giveBack: () => void
+}
+
+/** A request that has begun, and ends with its exchange. */
+export interface Running {
+  readonly close: () => void
 }
 
 /**
@@ -17,6 +25,8 @@ export interface Entered {
  * through it, and so may whoever cancels the handler: the first answer wins.
  */
 export class Exchange {
+  /** Whether somebody calls `end`, once the scope of the request has been closed. */
+  readonly ends: boolean
   /** The answer, when it was there before the platform asked to wait for it. */
   early: Response | undefined = undefined
   answered = false
@@ -29,13 +39,21 @@ export class Exchange {
   /** Set by supervision: the task, and the context in which its body must run. */
   record: TaskRecord | undefined = undefined
   context: Context.Context<never> | undefined = undefined
+  /** Set by supervision: what ends with the request. */
+  running: Running | undefined = undefined
   /** Set by the server once the request has suspended: arms what only a suspended task needs. */
   suspended: ((record: TaskRecord) => void) | undefined = undefined
   /** Set while the body streams: breaks it off. */
   stop: ((reason: CancelReason) => void) | undefined = undefined
   /** Set at the door: admitted, and not yet taken over by its supervision. */
   entered: Entered | undefined = undefined
+  /** Set at the front: its endpoint. */
+  door: Door | undefined = undefined
   private resolve: ((response: Response) => void) | undefined = undefined
+
+  constructor(ends: boolean) {
+    this.ends = ends
+  }
 
   answer(response: Response): void {
     if (this.answered) {
@@ -48,11 +66,11 @@ export class Exchange {
   }
 
   end(): void {
-    this.entered?.abandon()
-    this.entered = undefined
-    const onEnd = this.onEnd
-    this.onEnd = undefined
-    onEnd?.()
+    const { entered, onEnd, running } = this
+    this.entered = this.onEnd = this.running = undefined
+    if (entered !== undefined) entered.giveBack()
+    if (running !== undefined) running.close()
+    if (onEnd !== undefined) onEnd()
   }
 
   wait(): Promise<Response> {

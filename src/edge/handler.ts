@@ -1,18 +1,25 @@
-import { ByteSize, Cause, Context, Effect, Fiber, type Scope } from "effect"
+import { ByteSize, Cause, Clock, Context, Effect, Fiber, Random, type Scope, Tracer } from "effect"
 import {
   HttpEffect,
   HttpIncomingMessage,
   type HttpMiddleware,
+  HttpRouter,
   HttpServerRequest,
 } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
+import { isRefusal } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { internalPlatform, renderPlatform } from "./answer.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import type { Found, Front } from "./front.ts"
+import { headerOf } from "./head.ts"
 import { incoming } from "./incoming.ts"
 import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
+import { refusalPlatform } from "./refusal.ts"
 import { toPlatform } from "./respond.ts"
+import { Ask, Run } from "./run.ts"
+import { fromTheFront } from "./supervise.ts"
 
 /** What a server serves. */
 export type App = Effect.Effect<
@@ -31,86 +38,156 @@ export const makeHandler = (
   middleware: HttpMiddleware.HttpMiddleware | undefined,
   live: Set<Exchange>,
   maxBodyBytes = Infinity,
+  front?: Front,
 ): Deno.ServeHandler => {
   const limited = maxBodyBytes === Infinity ? context : Context.add(
     context,
     HttpIncomingMessage.MaxBodySize,
     ByteSize.bytes(maxBodyBytes),
   )
+  const respond = (
+    request: HttpServerRequest.HttpServerRequest,
+    response: HttpServerResponse.HttpServerResponse,
+  ): Effect.Effect<void> => {
+    const exchange = exchangeOf(request)!
+    const { context } = Fiber.getCurrent()!
+    try {
+      exchange.answer(toPlatform(response, request, context, exchange))
+    } catch (defect) {
+      // The platform takes no such status or header. Thrown on, it would leave the request's scope
+      // open for ever, and with it the task and its tickets.
+      exchange.stop?.(CancelReason.Requested("server", "the response cannot be sent"))
+      exchange.answer(internalPlatform())
+      return Effect.logError(
+        `A response cannot be sent; this is a bug. ${request.method} ` +
+          request.url.split("?")[0],
+        Cause.die(defect),
+      )
+    }
+    // An effect that is done already lets Effect close the request's scope at once.
+    return Effect.void
+  }
   const handled = HttpEffect.toHandled(
     Effect.catchCause(app, Problem.fromCause),
-    (request, response) => {
-      const exchange = exchangeOf(request)!
-      const { context } = Fiber.getCurrent()!
-      try {
-        exchange.answer(toPlatform(response, request, context, exchange))
-      } catch (defect) {
-        // The platform takes no such status or header. Thrown on, it would leave the request's scope
-        // open for ever, and with it the task and its tickets.
-        exchange.stop?.(CancelReason.Requested("server", "the response cannot be sent"))
-        exchange.answer(internalPlatform())
-        return Effect.logError(
-          `A response cannot be sent; this is a bug. ${request.method} ` +
-            request.url.split("?")[0],
-          Cause.die(defect),
-        )
-      }
-      // An effect that is done already lets Effect close the request's scope at once.
-      return Effect.void
-    },
+    respond,
     middleware,
   ) as Effect.Effect<void>
+  const admitted = HttpEffect.toHandled(fromTheFront, respond) as Effect.Effect<void>
+  const clock = Context.get(context, Clock.Clock)
+  const random = Context.get(context, Random.Random)
+  // What looks at every request, middleware or tracer, has to get every request.
+  const doors = middleware === undefined &&
+      Context.get(context, Tracer.Tracer) === Tracer.nativeTracer
+    ? front
+    : undefined
   return (source, info) => {
-    const exchange = new Exchange()
-    exchange.info = info
-    attach(source, exchange)
-    const fiber = Effect.runForkWith(
-      Context.add(
-        announced(source) <= maxBodyBytes ? context : limited,
-        HttpServerRequest.HttpServerRequest,
-        incoming(source),
-      ),
-    )(handled)
-    const exit = fiber.pollUnsafe()
-    if (exit !== undefined && !exchange.streams) {
-      exchange.end()
-      return exchange.early ?? internalPlatform()
+    const request = incoming(source)
+    const fits = announced(source) <= maxBodyBytes
+    const found = fits ? doors?.find(request) : undefined
+    if (found === undefined) {
+      const exchange = open(source, info)
+      return settle(
+        exchange,
+        source,
+        live,
+        Effect.runForkWith(
+          Context.add(fits ? context : limited, HttpServerRequest.HttpServerRequest, request),
+        )(handled),
+      )
     }
-    exchange.suspended = (record) => {
-      if (record.outcome !== undefined) return
-      record.armDeadline()
-      // What cannot end within its cancel is answered before it has.
-      record.onCancel((reason) => {
-        if (!exchange.answered) {
-          exchange.answer(renderPlatform(
-            Problem.fromCancel(reason),
-            randomOf(fiber),
-          ))
-        }
-      })
+    const door = found.handler
+    const { endpoint, env } = door
+    const ask = new Ask(endpoint, request, clock.currentTimeMillisUnsafe())
+    const tickets = env.admission.enter(endpoint.uses, ask)
+    if (isRefusal(tickets)) {
+      endpoint.refused(tickets.reason)
+      return refusalPlatform(tickets, random.nextDoubleUnsafe())
     }
-    if (exchange.record !== undefined) exchange.suspended(exchange.record)
-    live.add(exchange)
-    const onAbort = () => {
-      if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
-      else {
-        fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
-        exchange.stop?.(CancelReason.ClientAbort)
-      }
-    }
-    const signal = source.signal
-    if (signal.aborted) onAbort()
-    else signal.addEventListener("abort", onAbort, { once: true })
-    exchange.onEnd = () => {
-      live.delete(exchange)
-      signal.removeEventListener("abort", onAbort)
-    }
-    fiber.addObserver(() => {
-      if (!exchange.answered) exchange.answer(internalPlatform())
-      if (!exchange.streams) exchange.end()
-    })
-    return exchange.early ?? exchange.wait()
+    const exchange = open(source, info)
+    exchange.entered = new Run(endpoint, env, clock, ask, tickets)
+    exchange.door = door
+    return settle(
+      exchange,
+      source,
+      live,
+      door.context === undefined
+        ? Effect.runForkWith(
+          Context.add(context, HttpServerRequest.HttpServerRequest, request),
+        )(handled)
+        : Effect.runForkWith(within(door.context, request, found))(admitted),
+    )
   }
+}
+
+const open = (source: Request, info: Deno.ServeHandlerInfo): Exchange => {
+  const exchange = new Exchange(true)
+  exchange.info = info
+  attach(source, exchange)
+  return exchange
+}
+
+/** What Effect's router adds to the context of a request. */
+const within = (
+  context: Context.Context<never>,
+  request: HttpServerRequest.HttpServerRequest,
+  found: Found,
+): Context.Context<never> =>
+  Context.add(
+    Context.add(
+      Context.add(context, HttpServerRequest.HttpServerRequest, request),
+      HttpServerRequest.ParsedSearchParams,
+      found.searchParams,
+    ),
+    HttpRouter.RouteContext,
+    { route: found.handler.route as HttpRouter.Route<never, never>, params: found.params },
+  ) as Context.Context<never>
+
+/** The answer, if the fiber has ended within its first turn; otherwise what happens until it has. */
+const settle = (
+  exchange: Exchange,
+  source: Request,
+  live: Set<Exchange>,
+  fiber: Fiber.Fiber<unknown, unknown>,
+): Response | Promise<Response> => {
+  const exit = fiber.pollUnsafe()
+  if (exit !== undefined && !exchange.streams) {
+    exchange.end()
+    return exchange.early ?? internalPlatform()
+  }
+  exchange.suspended = (record) => {
+    if (record.outcome !== undefined) return
+    record.armDeadline()
+    // What cannot end within its cancel is answered before it has.
+    record.onCancel((reason) => {
+      if (!exchange.answered) {
+        exchange.answer(renderPlatform(
+          Problem.fromCancel(reason),
+          randomOf(fiber),
+        ))
+      }
+    })
+  }
+  if (exchange.record !== undefined) exchange.suspended(exchange.record)
+  live.add(exchange)
+  const onAbort = () => {
+    if (exchange.record !== undefined) exchange.record.cancel(CancelReason.ClientAbort)
+    else {
+      fiber.interruptUnsafe(undefined, CancelReason.annotations(CancelReason.ClientAbort))
+      exchange.stop?.(CancelReason.ClientAbort)
+    }
+  }
+  const signal = source.signal
+  if (signal.aborted) onAbort()
+  else signal.addEventListener("abort", onAbort, { once: true })
+  exchange.onEnd = () => {
+    live.delete(exchange)
+    signal.removeEventListener("abort", onAbort)
+  }
+  fiber.addObserver(() => {
+    if (!exchange.answered) exchange.answer(internalPlatform())
+    if (!exchange.streams) exchange.end()
+  })
+  return exchange.early ?? exchange.wait()
 }
 
 /**
@@ -120,7 +197,7 @@ export const makeHandler = (
  */
 const announced = (source: Request): number => {
   if (source.method === "GET" || source.method === "HEAD") return 0
-  const length = source.headers.get("content-length")
+  const length = headerOf(source, "content-length")
   return length !== null && /^\d+$/.test(length)
     ? Number(length)
     : source.body === null

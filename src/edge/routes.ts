@@ -1,10 +1,16 @@
 import { Effect, Layer } from "effect"
 import { Mistake } from "../internal/mistake.ts"
-import { doorKey, type Doors } from "./compiling.ts"
 import { FindMyWay, HttpRouter, type HttpServerRequest } from "effect/http"
+import { type Door, doorKey, type Doors } from "./door.ts"
+import { Front } from "./front.ts"
+import { atTheDoor } from "./supervise.ts"
+
+export { CurrentFront } from "./front.ts"
 
 /** Tells which methods a path has: what the router itself cannot, and a 405 must. */
 export class RouteTable {
+  /** Set when the router is made. */
+  front: Front | undefined = undefined
   private readonly finder = FindMyWay.make<string>()
   private readonly methods = new Set<string>()
   private readonly taken = new Set<string>()
@@ -46,24 +52,40 @@ export const recording = (
 ): Layer.Layer<HttpRouter.HttpRouter> =>
   Layer.effect(
     HttpRouter.HttpRouter,
-    Effect.map(HttpRouter.make, (router): HttpRouter.HttpRouter => ({
-      ...router,
-      add: (method, path, handler, options) => {
-        table.add(method, path)
-        return router.add(method, path, handler, options)
-      },
-      addAll: (routes) => {
-        for (const route of routes) table.add(route.method, route.path)
-        return router.addAll(routes.map((route) => withDoor(doors, route))) as never
-      },
-    })),
+    Effect.gen(function* () {
+      const router = yield* HttpRouter.make
+      const front = new Front(yield* HttpRouter.RouterConfig)
+      table.front = front
+      return {
+        ...router,
+        add: (method, path, handler, options) => {
+          table.add(method, path)
+          front.add(method, path, undefined)
+          return router.add(method, path, handler, options)
+        },
+        addAll: (routes) => {
+          for (const route of routes) table.add(route.method, route.path)
+          return router.addAll(routes.map((route) => {
+            const door = doors.get(doorKey(route.method, route.path))
+            front.add(route.method, route.path, door)
+            return door === undefined ? route : withDoor(door, route)
+          })) as never
+        },
+        addGlobalMiddleware: (middleware) => {
+          // It has to see every request.
+          front.close()
+          return router.addGlobalMiddleware(middleware)
+        },
+      } satisfies HttpRouter.HttpRouter
+    }),
   )
 
-const withDoor = (doors: Doors, route: HttpRouter.Route<unknown, unknown>) => {
-  const door = doors.get(doorKey(route.method, route.path))
-  return door === undefined
-    ? route
-    : HttpRouter.route(route.method, route.path, door(route.handler), {
-      uninterruptible: route.uninterruptible,
-    })
+const withDoor = (door: Door, route: HttpRouter.Route<unknown, unknown>) => {
+  door.taken(route)
+  return HttpRouter.route(
+    route.method,
+    route.path,
+    atTheDoor(door.endpoint, door.env, route.handler),
+    { uninterruptible: route.uninterruptible },
+  )
 }

@@ -202,7 +202,7 @@ export class Slots implements Bounded {
   }
 
   reserve(request: Request): Ticket | Refusal {
-    const { deadline, now, service } = request
+    const { now, service } = request
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
     if (!this.service.known && service !== undefined && service > 0) {
       this.service.replace(service)
@@ -210,6 +210,8 @@ export class Slots implements Bounded {
     }
     const wait = this.#predict(now, this.#waiters.size + this.#tickets)
     if (!this.#room()) return this.#refuse("QueueFull", now, wait)
+    // Asked for last: to find it out may cost more than all of the above.
+    const { deadline } = request
     const own = service ?? this.#own(undefined)
     const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
     const probe = !feasible && this.#mayProbe(now, deadline)

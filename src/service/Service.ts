@@ -15,7 +15,7 @@ import * as Operators from "../edge/Operators.ts"
 import type * as Policy from "../edge/Policy.ts"
 import * as Problem from "../edge/Problem.ts"
 import * as RespondAsync from "../edge/RespondAsync.ts"
-import { recording, RouteTable } from "../edge/routes.ts"
+import { CurrentFront, recording, RouteTable } from "../edge/routes.ts"
 import * as Server from "../edge/Server.ts"
 import * as Supervised from "../edge/Supervised.ts"
 import * as TasksApi from "../edge/TasksApi.ts"
@@ -148,6 +148,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
       notReady: (yield* Health.Health).drain,
     }
     yield* http.serve(router.asHttpEffect()).pipe(
+      Effect.provideService(CurrentFront, table.front),
       Effect.provideService(Problem.AllowedMethods, table.allowed),
       Effect.provideService(HttpMiddleware.SpanNameGenerator, table.spanName),
       Effect.updateContext((context: Context.Context<Scope.Scope | Inner>) =>

@@ -1,0 +1,205 @@
+import { Cause, type Clock, Context, Effect, type Fiber, Scope } from "effect"
+import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Request as Asked, Ticket } from "../bounded/Bounded.ts"
+import { type Reason, Refused } from "../bounded/Refused.ts"
+import * as CancelReason from "../task/CancelReason.ts"
+import { type Outcome, TaskRecord } from "../task/record.ts"
+import { CancelScope, CurrentScope, root } from "../task/scope.ts"
+import * as Spans from "../telemetry/Spans.ts"
+import { answers, polish, statusOf } from "./answer.ts"
+import type { Compiled, Env, Handler } from "./compiled.ts"
+import { bodyStopped } from "./disconnect.ts"
+import type { Door } from "./door.ts"
+import type { Entered, Exchange, Running } from "./exchange.ts"
+import { allowedMs } from "./head.ts"
+import * as Problem from "./Problem.ts"
+
+/** What a request asks of admission. The client's own limit is read only when somebody asks for it. */
+export class Ask implements Asked {
+  readonly now: number
+  readonly service: number | undefined
+  private readonly request: HttpServerRequest.HttpServerRequest
+  private readonly policyMs: number
+  private limit = -1
+
+  constructor(endpoint: Compiled, request: HttpServerRequest.HttpServerRequest, now: number) {
+    this.now = now
+    this.service = endpoint.expectedMs()
+    this.request = request
+    this.policyMs = endpoint.policy.deadlineMs
+  }
+
+  get deadline(): number {
+    if (this.limit < 0) this.limit = this.now + allowedMs(this.request, this.policyMs)
+    return this.limit
+  }
+}
+
+/** One admitted request: its task, and what becomes of it. */
+export class Run extends TaskRecord implements Entered, Running {
+  private readonly endpoint: Compiled
+  private readonly env: Env
+  private readonly tickets: ReadonlyArray<Ticket>
+  private requestScope: Scope.Scope | undefined = undefined
+  private result: Outcome = "failed"
+  private status = 500
+  private refusedFor: Reason = "Closed"
+  /** The answer is complete and was not the cancel's. */
+  private final = false
+
+  constructor(
+    endpoint: Compiled,
+    env: Env,
+    clock: Clock.Clock,
+    ask: Ask,
+    tickets: ReadonlyArray<Ticket>,
+  ) {
+    super(env.tree, clock, endpoint.name, "request", undefined, ask.now, endpoint.policy.cleanupMs)
+    this.scope = new CancelScope(root, ask.deadline, this, tickets, undefined)
+    this.endpoint = endpoint
+    this.env = env
+    this.tickets = tickets
+    endpoint.metrics.started()
+  }
+
+  giveBack(): void {
+    this.env.admission.leave(this.tickets)
+    this.endpoint.metrics.failed(0, 500)
+    this.endpoint.metrics.ended()
+  }
+
+  start<E>(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    exchange: Exchange | undefined,
+    handler: Handler<E>,
+  ): Handler<E> {
+    this.begin(fiber, exchange)
+    const matched = Effect.matchCauseEffect(handler, {
+      onSuccess: (response) => this.succeeded(response),
+      onFailure: (cause) => this.failed(cause),
+    })
+    if (exchange?.running === this) return matched
+    // First in, so last out: the task ends after everything that the handler acquired.
+    return Effect.flatMap(
+      Scope.addFinalizer(this.requestScope!, Effect.sync(() => this.finish())),
+      () => matched,
+    )
+  }
+
+  /** As {@link start}, but around Effect's route, which is asked only to encode an error. */
+  pass(
+    fiber: Fiber.Fiber<unknown, unknown>,
+    exchange: Exchange,
+    door: Door,
+  ): Handler<never> {
+    this.begin(fiber, exchange)
+    return Effect.matchCauseEffect(door.handler, {
+      onSuccess: (response) => this.succeeded(response),
+      onFailure: (cause): Handler<never> => {
+        this.note(cause)
+        if (answers(cause)) return Problem.fromCause(cause) as Handler<never>
+        exchange.entered = { start: () => Effect.failCause(cause) as never, giveBack: () => {} }
+        return Effect.catchCause(door.stock!, Problem.fromCause) as Handler<never>
+      },
+    })
+  }
+
+  /** Begins the task; the fiber is uninterruptible. */
+  private begin(fiber: Fiber.Fiber<unknown, unknown>, exchange: Exchange | undefined): void {
+    this.fiber = fiber
+    this.endpoint.inFlight++
+    this.env.tree.add(this)
+    this.requestScope = Context.getUnsafe(
+      fiber.context as Context.Context<Scope.Scope>,
+      Scope.Scope,
+    )
+    // The enclosing request restores the fiber's context.
+    const context = Context.add(fiber.context, CurrentScope, this.scope)
+    fiber.setContext(context)
+    if (exchange === undefined) return
+    exchange.record = this
+    exchange.context = context
+    if (exchange.ends && exchange.running === undefined) exchange.running = this
+    exchange.suspended?.(this)
+  }
+
+  private succeeded(
+    response: HttpServerResponse.HttpServerResponse,
+  ): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+    this.result = "completed"
+    this.final = response.body._tag !== "Stream" && this.cancelledAt < 0
+    const polished = polish(response)
+    this.status = polished.status
+    return Effect.succeed(polished)
+  }
+
+  private failed<E>(cause: Cause.Cause<E>): Handler<E> {
+    this.note(cause)
+    return answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
+  }
+
+  /** How it ended, when it did not succeed. */
+  private note(cause: Cause.Cause<unknown>): void {
+    const refused = refusedIn(cause)
+    this.final = this.cancelledAt < 0
+    if (bodyStopped(cause)) this.scope.cancel(CancelReason.ClientAbort)
+    if (Cause.hasInterrupts(cause) || this.scope.reason !== undefined) {
+      this.result = "cancelled"
+      const reason = this.scope.effectiveReason()
+      if (reason !== undefined) Spans.annotateCancel(this.fiber!, reason)
+    } else if (refused !== undefined) {
+      this.result = "refused"
+      this.refusedFor = refused.reason
+    } else if (!Cause.hasDies(cause)) {
+      // An error that the endpoint or the middleware declares is an answer.
+      this.result = "completed"
+      this.status = statusOf(cause)
+    }
+  }
+
+  /** The exchange has ended, and the scope of the request with it, unless somebody has taken it over. */
+  close(): void {
+    const scope = this.requestScope!
+    if (scope.state._tag === "Closed") this.finish()
+    else Effect.runFork(Scope.addFinalizer(scope, Effect.sync(() => this.finish())))
+  }
+
+  /** Runs when the request scope has closed: exactly once, body included. */
+  private finish(): void {
+    const { endpoint } = this
+    const elapsed = this.clock.currentTimeMillisUnsafe() - this.startedAt
+    const worked = elapsed - this.waitedMs
+    endpoint.inFlight--
+    this.env.admission.leave(this.tickets)
+    const reason = this.scope.reason
+    // A cancel before the handler's answer has been the answer, whatever it still achieved; one
+    // after it came while finalizers ran, and changes nothing for the client.
+    if (reason !== undefined && !this.final) this.result = "cancelled"
+    switch (this.result) {
+      case "completed":
+        endpoint.service.observe(worked)
+        endpoint.metrics.completed(elapsed, this.status)
+        break
+      case "cancelled":
+        // How long it would have taken is unknown, but it was at least this long.
+        endpoint.service.observeCensored(worked)
+        endpoint.metrics.cancelled(reason?._tag ?? "Interrupted", elapsed)
+        break
+      case "failed":
+        endpoint.metrics.failed(elapsed, this.status)
+        break
+      case "refused":
+        endpoint.metrics.refused(this.refusedFor)
+        break
+    }
+    endpoint.metrics.ended()
+    this.end(this.result)
+  }
+}
+
+const refusedIn = (cause: Cause.Cause<unknown>): Refused | undefined => {
+  for (const reason of cause.reasons) {
+    if (reason._tag === "Fail" && reason.error instanceof Refused) return reason.error
+  }
+  return undefined
+}
