@@ -211,7 +211,7 @@ class Definition<Rpcs extends Rpc.Any> {
     return this.ref(path, key, {
       peek: () => slot.kind?.peek(key),
       resolve: (tag, how, payload) =>
-        slot.kind !== undefined ? slot.kind.resolve(key, tag, payload, how === "tell") : {
+        slot.kind !== undefined ? slot.kind.resolve(key, tag, payload, how) : {
           absent: slot.left ? new Stopped({ actor: path, tag }) : new Mistake(
             `Actor "${this.name}" is not running. Provide the layer that its toLayer made.`,
           ),

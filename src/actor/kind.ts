@@ -10,6 +10,7 @@ import { type Timer, timersOf } from "../task/timers.ts"
 import type { ActorContext, Definition } from "./ActorContext.ts"
 import { Cell, type Stop } from "./cell.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
+import type { How } from "./entry.ts"
 import { MailboxFull, Stopped } from "./errors.ts"
 import { LateLedger } from "./handling.ts"
 import type { Handlers, Home, Plan } from "./home.ts"
@@ -101,7 +102,7 @@ export class Kind implements Home<Cell> {
   }
 
   /** The actor of that key, started if need be; or why there is none. */
-  resolve(key: string, tag: string, payload: unknown, tells: boolean): Cell | Absent {
+  resolve(key: string, tag: string, payload: unknown, how: How): Cell | Absent {
     const cell = this.cells.get(key)
     if (cell !== undefined) return cell
     const absent = this.onFailed === undefined
@@ -110,12 +111,12 @@ export class Kind implements Home<Cell> {
     if (absent === undefined) return this.activate(key)
     this.past.sent++
     this.past.rejected++
-    if (tells) {
+    if (how !== "ask") {
       this.publish({
         to: this.pathOf(key),
         tag,
         payload,
-        how: "tell",
+        how,
         reason: "rejected",
         at: this.clock.currentTimeMillisUnsafe(),
         cause: undefined,

@@ -63,9 +63,11 @@ const close = (
 ): void => {
   const closing = Scope.closeUnsafe(resources, exit)
   if (closing === undefined) return then(exit, late)
-  const fiber = fork(context, closing)
+  const fiber = fork(context, Effect.uninterruptible(closing))
   const done = fiber.pollUnsafe()
   if (done !== undefined) return then(merge(exit, done), late)
+  // What ran has ended; from now on the record speaks for the cleanup.
+  handling.fiber = fiber
   ledger.list(handling)
   fiber.addObserver((done) => then(merge(exit, done), true))
 }

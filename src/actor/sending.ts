@@ -6,7 +6,7 @@ import { settled } from "../task/start.ts"
 import { timersOf } from "../task/timers.ts"
 import type { Cell } from "./cell.ts"
 import { findCycle } from "./cycle.ts"
-import { Entry } from "./entry.ts"
+import { Entry, type How } from "./entry.ts"
 import { AskCycle, type MailboxFull, type Stopped } from "./errors.ts"
 import { hasStopped, isFull, rejected } from "./failures.ts"
 import { type Handling, handlingOf } from "./handling.ts"
@@ -16,7 +16,7 @@ import type { AskOptions, SendOptions } from "./types.ts"
 /** Finds the actor that a message is for. */
 export interface Target {
   /** The actor, started if need be; or why there is none. */
-  readonly resolve: (tag: string, how: "tell" | "ask", payload: unknown) => Cell | Absent
+  readonly resolve: (tag: string, how: How, payload: unknown) => Cell | Absent
 }
 
 /** Why there is no actor to take a message. */
@@ -36,7 +36,7 @@ export const tell = (
   how: "tell" | "offer",
 ): Effect.Effect<void, MailboxFull | Stopped> =>
   Effect.withFiber((fiber) => {
-    const cell = target.resolve(plan.tag, "tell", payload)
+    const cell = target.resolve(plan.tag, how, payload)
     if ("absent" in cell) return missing(cell)
     const now = cell.stamped()
     const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
