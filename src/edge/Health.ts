@@ -21,6 +21,7 @@ import {
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { Refused } from "../bounded/Refused.ts"
 import { Saturation } from "../bounded/Saturation.ts"
+import { durationMs } from "../internal/setting.ts"
 import * as Task from "../task/Task.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { guard, Operators } from "./Operators.ts"
@@ -103,7 +104,7 @@ const make = Effect.fnUntraced(function* <R>(
   options: Options<R>,
 ): Effect.fn.Return<Health, never, R> {
   const context = yield* Effect.context<R>()
-  const timeout = options.timeout ?? "1 second"
+  const timeout = durationMs("health.timeout", options.timeout ?? "1 second")
   const busy = new Set<string>()
   const checks = Object.entries(options.checks ?? {}).map(([name, check]) =>
     Effect.map(
@@ -113,7 +114,7 @@ const make = Effect.fnUntraced(function* <R>(
   )
   const results = yield* Cache.make({
     capacity: 1,
-    timeToLive: options.reuse ?? "1 second",
+    timeToLive: durationMs("health.reuse", options.reuse ?? "1 second"),
     lookup: (_: "checks") =>
       Effect.map(
         Effect.all(checks, { concurrency: "unbounded" }),

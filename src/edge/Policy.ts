@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { Context, Duration } from "effect"
+import { Context, type Duration } from "effect"
 import { Mistake } from "../internal/mistake.ts"
+import { durationMs } from "../internal/setting.ts"
 
 /**
  * The fields, each optional: the endpoint's wins over the group's, the group's over the API's, the
@@ -82,8 +83,8 @@ const merge = (policies: ReadonlyArray<Policy>): Policy =>
 /**
  * Merges policies, the later ones winning field by field, and checks them.
  *
- * **Details** – throws a `RangeError` with one sentence for a deadline or cleanup that is not
- * positive: a mistake of the program, found at the start.
+ * **Details** – throws a `RangeError` with one sentence for a duration that is none or not positive,
+ * and for `uses` that is no array: a mistake of the program, found at the start.
  *
  * @category operations
  * @since 0.1.0
@@ -91,10 +92,17 @@ const merge = (policies: ReadonlyArray<Policy>): Policy =>
 export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resolved => {
   const merged = merge(policies)
   const positive = (field: "deadline" | "cleanup" | "expected", otherwise: Duration.Input) => {
-    const ms = Duration.toMillis(Duration.fromInputUnsafe(merged[field] ?? otherwise))
+    const ms = durationMs(`Policy of ${name}: ${field}`, merged[field] ?? otherwise)
     if (ms > 0) return ms
     throw new Mistake(
       `Policy of ${name}: ${field} must be longer than zero. Leave it out for the default.`,
+    )
+  }
+  if (merged.uses !== undefined && !Array.isArray(merged.uses)) {
+    const given = JSON.stringify(merged.uses)
+    throw new Mistake(
+      `Policy of ${name}: uses is ${given}, but it must be an array of names. Write ` +
+        `uses: [${typeof merged.uses === "string" ? given : '"database"'}].`,
     )
   }
   return {

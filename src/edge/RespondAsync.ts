@@ -6,10 +6,11 @@
  *
  * @module
  */
-import { ByteSize, Clock, Context, Duration, Effect, type Fiber, Layer } from "effect"
+import { type ByteSize, Clock, Context, type Duration, Effect, type Fiber, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { isRefusal } from "../bounded/Refused.ts"
 import { register } from "../bounded/Saturation.ts"
+import { durationMs, sizeBytes } from "../internal/setting.ts"
 import { info } from "../task/TaskTree.ts"
 import type { Compiled } from "./compiled.ts"
 import { Detached, detachedOf } from "./detached.ts"
@@ -91,7 +92,7 @@ export const layer = (options: Options = {}): Layer.Layer<RespondAsync> =>
       const results = new ResultStore(bounds(options))
       return Effect.as(register(results), {
         results,
-        maxWaitMs: Duration.toMillis(Duration.fromInputUnsafe(options.maxWait ?? "30 seconds")),
+        maxWaitMs: durationMs("async.maxWait", options.maxWait ?? "30 seconds"),
         maxBytes: results.bounds.maxBytes,
       })
     }),
@@ -99,14 +100,11 @@ export const layer = (options: Options = {}): Layer.Layer<RespondAsync> =>
 
 const bounds = (options: Options): Bounds => ({
   count: options.count ?? 1024,
-  totalBytes: bytes(options.totalBytes, 64 * 1024 * 1024),
-  maxBytes: bytes(options.maxBytes, 256 * 1024),
-  ttlMs: Duration.toMillis(Duration.fromInputUnsafe(options.ttl ?? "10 minutes")),
-  guaranteedMs: Duration.toMillis(Duration.fromInputUnsafe(options.guaranteed ?? "1 minute")),
+  totalBytes: sizeBytes("async.totalBytes", options.totalBytes, 64 * 1024 * 1024),
+  maxBytes: sizeBytes("async.maxBytes", options.maxBytes, 256 * 1024),
+  ttlMs: durationMs("async.ttl", options.ttl ?? "10 minutes"),
+  guaranteedMs: durationMs("async.guaranteed", options.guaranteed ?? "1 minute"),
 })
-
-const bytes = (input: ByteSize.Input | undefined, otherwise: number): number =>
-  input === undefined ? otherwise : Number(ByteSize.fromInputUnsafe(input))
 
 type Handler<E> = Effect.Effect<HttpServerResponse.HttpServerResponse, E, unknown>
 

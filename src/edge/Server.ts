@@ -7,9 +7,10 @@
  *
  * @module
  */
-import { ByteSize, type Cause, Context, Effect, Layer, Schema, Scope } from "effect"
+import { type ByteSize, type Cause, Context, Effect, Layer, Schema, Scope } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { NetAddress } from "effect/net"
+import { sizeBytes } from "../internal/setting.ts"
 import { internalPlatform, renderPlatform } from "./answer.ts"
 import type { Exchange } from "./exchange.ts"
 import { CurrentFront } from "./front.ts"
@@ -108,6 +109,7 @@ export const layer = (
     let handler: Deno.ServeHandler = starting
     const hostname = options.hostname ?? "127.0.0.1"
     const port = options.port ?? 8080
+    const maxBodySize = sizeBytes("server.maxBodySize", options.maxBodySize, 1024 * 1024)
     let stopped: Promise<void> | undefined
     const server = yield* Effect.acquireRelease(
       Effect.try({
@@ -124,9 +126,6 @@ export const layer = (
         Effect.timeoutOption(Effect.promise(() => stopped ??= server.shutdown()), "1 second"),
     )
     const address = server.addr as Deno.NetAddr
-    const maxBodySize = options.maxBodySize === undefined
-      ? ByteSize.mebibytes(1)
-      : ByteSize.fromInputUnsafe(options.maxBodySize)
 
     const http = HttpServer.make({
       address: NetAddress.inetAddressFromIpStringUnsafe(address.hostname, address.port),
@@ -140,7 +139,7 @@ export const layer = (
                 requestContext(context),
                 middleware,
                 live,
-                ByteSize.toNumberUnsafe(maxBodySize),
+                maxBodySize,
                 Context.get(context, CurrentFront),
               )
               return previous
@@ -180,13 +179,14 @@ const starting = (): Response =>
 
 const why = (error: unknown): string => {
   if (error instanceof Deno.errors.AddrInUse) {
-    return "address in use. Stop the other process or choose another port."
+    return "address in use. Stop the other process, or set PORT (or server.port, where the program sets it) " +
+      "to another one."
   }
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
-    return "no permission. Choose a port above 1023, or allow it with --allow-net."
+    return "no permission. Choose a port above 1023 in PORT, or allow it with --allow-net."
   }
   if (error instanceof Deno.errors.AddrNotAvailable) {
-    return "this machine has no such address. Choose 127.0.0.1 or an address of this machine."
+    return "this machine has no such address. Choose 127.0.0.1 or an address of this machine in HOST."
   }
   return `${error instanceof Error ? error.message : String(error)}.`
 }

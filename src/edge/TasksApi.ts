@@ -13,6 +13,7 @@ import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/h
 import { Quota } from "../bounded/quota.ts"
 import { register } from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
+import { durationMs } from "../internal/setting.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import { info, TaskTree } from "../task/TaskTree.ts"
@@ -80,7 +81,7 @@ export const layer = (
         health: yield* Health,
         subscribers,
         buffer,
-        heartbeat: options.heartbeat ?? "15 seconds",
+        heartbeat: durationMs("tasks.heartbeat", options.heartbeat ?? "15 seconds"),
       }
       const listing = new Listing(tree)
 

@@ -134,6 +134,20 @@ export interface Options {
  * deepStrictEqual(await Effect.runPromise(Effect.scoped(program)), [1, 2, 3])
  * ```
  *
+ * @example As a layer: handlers ask for the service, policies name it under `uses: ["mail"]`
+ * ```ts
+ * import { Context, Effect, Layer } from "effect"
+ * import { Bulkhead } from "@weir/runtime"
+ * import { strictEqual } from "node:assert/strict"
+ *
+ * class Mail extends Context.Service<Mail, Bulkhead.Bulkhead>()("shop/Mail") {
+ *   static readonly layer = Layer.effect(Mail, Bulkhead.make({ name: "mail", capacity: 2 }))
+ * }
+ * const send = Effect.flatMap(Mail, (mail) => mail.use(Effect.succeed("sent")))
+ *
+ * strictEqual(await Effect.runPromise(Effect.provide(send, Mail.layer)), "sent")
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -4,9 +4,10 @@
  * @module
  */
 import type { Cause, Scope } from "effect"
-import { Duration, Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import type * as Refused from "../bounded/Refused.ts"
+import { durationMs } from "../internal/setting.ts"
 import * as Bulkhead from "./Bulkhead.ts"
 import { Resources } from "./resources.ts"
 
@@ -158,7 +159,17 @@ export const make = <R, E, Env = never>(
   options: Options<R, E, Env>,
 ): Effect.Effect<ResourcePool<R, E>, never, Scope.Scope | Exclude<Env, Scope.Scope>> =>
   Effect.withFiber((fiber) => {
-    const acquireMs = toMillis(options.acquireTimeout ?? "10 seconds")
+    const millis = (
+      option:
+        | "acquireTimeout"
+        | "validateAfter"
+        | "idleTimeToLive"
+        | "maxLifetime"
+        | "closeTimeout",
+      otherwise: Duration.Input,
+    ): number =>
+      durationMs(`Cannot make the pool "${options.name}": ${option}`, options[option] ?? otherwise)
+    const acquireMs = millis("acquireTimeout", "10 seconds")
     const { validate } = options
     const resources = new Resources<R, E | AcquireTimeout>(fiber, {
       name: options.name,
@@ -171,10 +182,10 @@ export const make = <R, E, Env = never>(
           duration: acquireMs,
           orElse: () => Effect.succeed(false),
         })),
-      validateAfterMs: toMillis(options.validateAfter ?? "5 seconds"),
-      idleMs: toMillis(options.idleTimeToLive ?? "1 minute"),
-      lifetimeMs: toMillis(options.maxLifetime ?? "30 minutes"),
-      closeMs: toMillis(options.closeTimeout ?? "5 seconds"),
+      validateAfterMs: millis("validateAfter", "5 seconds"),
+      idleMs: millis("idleTimeToLive", "1 minute"),
+      lifetimeMs: millis("maxLifetime", "30 minutes"),
+      closeMs: millis("closeTimeout", "5 seconds"),
     })
     // Added before the bulkhead's, so it runs after it: first waiters are refused, then this waits.
     return Effect.addFinalizer(() => resources.close).pipe(
@@ -192,6 +203,3 @@ export const make = <R, E, Env = never>(
       })),
     )
   })
-
-const toMillis = (input: Duration.Input): number =>
-  Duration.toMillis(Duration.fromInputUnsafe(input))

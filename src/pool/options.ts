@@ -1,4 +1,5 @@
 import { Duration } from "effect"
+import { durationMs } from "../internal/setting.ts"
 
 /** The options that are checked when a bulkhead is made. */
 interface Checked {
@@ -25,13 +26,14 @@ export const problem = (options: Checked): string | undefined => {
   if (queueCapacity !== undefined && (!Number.isSafeInteger(queueCapacity) || queueCapacity < 0)) {
     return `${what}: queueCapacity is ${queueCapacity}. Use an integer of at least 0.`
   }
-  if (expected !== undefined && !(toMillis(expected) > 0 && toMillis(expected) < Infinity)) {
-    return `${what}: expected is not a positive, finite duration.`
+  if (expected !== undefined) {
+    const ms = durationMs(`${what}: expected`, expected)
+    if (!(ms > 0 && ms < Infinity)) return `${what}: expected is not a positive, finite duration.`
   }
   if (margin !== undefined && !(margin >= 0 && margin < Infinity)) {
     return `${what}: margin is ${margin}. Use a number of at least 0, such as 0.1.`
   }
-  if (maxWait !== undefined && !(toMillis(maxWait) > 0)) {
+  if (maxWait !== undefined && !(durationMs(`${what}: maxWait`, maxWait) > 0)) {
     return `${what}: maxWait is not a positive duration.`
   }
   return undefined

@@ -20,6 +20,7 @@ import * as Server from "../edge/Server.ts"
 import * as Supervised from "../edge/Supervised.ts"
 import * as TasksApi from "../edge/TasksApi.ts"
 import { Mistake } from "../internal/mistake.ts"
+import { durationMs } from "../internal/setting.ts"
 import * as TaskTree from "../task/TaskTree.ts"
 import * as Export from "../telemetry/Export.ts"
 import type { ExportConfigError } from "../telemetry/ExportConfigError.ts"
@@ -106,7 +107,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   const checked = Layer.effectDiscard(
     Effect.sync(() => demandSupervision(api as unknown as HttpApi.Top)),
   )
-  const closeMs = millis(options.drain?.close, "5 seconds")
+  const closeMs = drainMs(options.drain, "close", "5 seconds")
   const resources = closesWithin(
     (options.resources ?? Layer.empty) as Layer.Layer<R, ER>,
     "resources",
@@ -134,9 +135,9 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     Layer.provide(Operators.layer(options.operators)),
   )
   const budget = {
-    readinessDelayMs: millis(options.drain?.readinessDelay, "0 millis"),
-    graceMs: millis(options.drain?.grace, "20 seconds"),
-    cleanupMs: millis(options.drain?.cleanup, "5 seconds"),
+    readinessDelayMs: drainMs(options.drain, "readinessDelay", "0 millis"),
+    graceMs: drainMs(options.drain, "grace", "20 seconds"),
+    cleanupMs: drainMs(options.drain, "cleanup", "5 seconds"),
   }
   const app = Layer.effectDiscard(Effect.gen(function* () {
     const router = yield* HttpRouter.HttpRouter
@@ -244,7 +245,7 @@ export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R
     () =>
       Console.error(
         `Draining: what was accepted may finish (up to ${
-          Duration.format(Duration.millis(millis(options.drain?.grace, "20 seconds")))
+          Duration.format(Duration.millis(drainMs(options.drain, "grace", "20 seconds")))
         }). Press Ctrl+C once more, after a second, to stop now.`,
       ),
   )
@@ -264,5 +265,8 @@ const address = Config.all({
   ),
 })
 
-const millis = (input: Duration.Input | undefined, otherwise: Duration.Input): number =>
-  Duration.toMillis(Duration.fromInputUnsafe(input ?? otherwise))
+const drainMs = (
+  options: DrainOptions | undefined,
+  option: keyof DrainOptions,
+  otherwise: Duration.Input,
+): number => durationMs(`drain.${option}`, options?.[option] ?? otherwise)

@@ -198,7 +198,10 @@ export const make: (
     const session = (timeout: Duration.Input): PgPool.Config => ({
       url,
       applicationName: "weir",
-      startupParameters: { ...parameters, statement_timeout: String(Queries.millis(timeout)) },
+      startupParameters: {
+        ...parameters,
+        statement_timeout: String(Queries.millis("Database: statementTimeout", timeout)),
+      },
     })
     const pool = yield* Effect.orDie(
       PgPool.make({ ...session(options.statementTimeout ?? "60 seconds"), maxConnections }),

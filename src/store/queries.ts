@@ -1,16 +1,17 @@
 /** What `Database` does to Effect's client: types the failures, decodes the rows. */
 import type * as PgPool from "@effect/sql-pg/PgPool"
-import { Duration, Effect, Schema } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Statement } from "effect/sql/Statement"
 import type { Refused } from "../bounded/Refused.ts"
+import { durationMs } from "../internal/setting.ts"
 import { DatabaseUnavailable, make as unavailable } from "./DatabaseUnavailable.ts"
 import { classify } from "./sqlstate.ts"
 
 /** For PostgreSQL's timeouts, where 0 means none. */
-export const millis = (duration: Duration.Input): number => {
-  const value = Duration.toMillis(Duration.fromInputUnsafe(duration))
+export const millis = (setting: string, duration: Duration.Input): number => {
+  const value = durationMs(setting, duration)
   return value === Infinity ? 0 : Math.max(1, Math.ceil(value))
 }
 
@@ -48,7 +49,9 @@ export const transaction = <A, E, R>(
   // Wrapped, so that a SqlError of the body is not taken for one of BEGIN or COMMIT.
   const body = Effect.mapError(effect, (error) => new Inner(error))
   const whole = timeout === undefined ? body : Effect.andThen(
-    sql.unsafe(`set local statement_timeout = ${millis(timeout)}`),
+    sql.unsafe(
+      `set local statement_timeout = ${millis("The timeout of the transaction", timeout)}`,
+    ),
     body,
   )
   return Effect.catch(

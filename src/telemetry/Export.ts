@@ -7,7 +7,8 @@
  *
  * @module
  */
-import { Clock, Config, Duration, Effect, Layer, Option, type Scope } from "effect"
+import { Clock, Config, type Duration, Effect, Layer, Option, type Scope } from "effect"
+import { durationMs } from "../internal/setting.ts"
 import { ExportConfigError } from "./ExportConfigError.ts"
 import { Metrics } from "./Metrics.ts"
 import { make as makeOutages, shown } from "./outages.ts"
@@ -80,7 +81,7 @@ const started = Effect.fnUntraced(function* (
     metrics,
     clock,
     outages: makeOutages(context, clock, metrics, settings.targets),
-    flushMs: Duration.toMillis(Duration.fromInputUnsafe(options?.flushTimeout ?? "2 seconds")),
+    flushMs: durationMs("Export: flushTimeout", options?.flushTimeout ?? "2 seconds"),
   })
 })
 

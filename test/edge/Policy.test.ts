@@ -34,4 +34,22 @@ describe("Policy.resolve", () => {
     )
     expect(() => Policy.resolve("shop.look", { cleanup: -1 })).toThrow("cleanup")
   })
+
+  it("names the endpoint, the field and the form of what is no duration", () => {
+    for (const field of ["deadline", "cleanup", "expected"] as const) {
+      const policy = { [field]: "5 parsecs" } as unknown as Policy.Policy
+      expect(() => Policy.resolve("shop.look", policy)).toThrow(
+        `Policy of shop.look: ${field} is "5 parsecs", which is no duration. Write it as ` +
+          '"500 millis", "2 seconds" or "1 minute", or as a number of milliseconds.',
+      )
+    }
+  })
+
+  it("says that uses must be an array", () => {
+    const policy = { uses: "database" } as unknown as Policy.Policy
+    expect(() => Policy.resolve("shop.look", policy)).toThrow(
+      'Policy of shop.look: uses is "database", but it must be an array of names. Write ' +
+        'uses: ["database"].',
+    )
+  })
 })

@@ -23,7 +23,7 @@ describe("a start that cannot succeed exits with 1 and one sentence", () => {
       })
       expect(said).toBe(
         `Cannot start: Cannot listen on 127.0.0.1:${other.port}: address in use. Stop the other ` +
-          "process or choose another port.",
+          "process, or set PORT (or server.port, where the program sets it) to another one.",
       )
       // The one that was there first does not notice.
       expect((yield* Process.get(other, "/fast")).status).toBe(200)
@@ -64,6 +64,32 @@ describe("a start that cannot succeed exits with 1 and one sentence", () => {
       )
       expect(yield* failed({ DATABASE_URL: Redacted.value(url) })).toMatch(
         /^Cannot start: Cannot use the database .*nowhere.*Create it/,
+      )
+    }))
+
+  it.live("a duration or a size in the program that is none", () =>
+    Effect.gen(function* () {
+      const DATABASE_URL = Redacted.value(yield* TestDatabase.url)
+      const form = 'Write it as "500 millis", "2 seconds" or "1 minute", or as a number of ' +
+        "milliseconds."
+      expect(yield* failed({ DATABASE_URL, FIXTURE_DEADLINE: "5 parsecs" })).toBe(
+        `Cannot start: Policy of fixture.query: deadline is "5 parsecs", which is no duration. ${form}`,
+      )
+      expect(yield* failed({ DATABASE_URL, FIXTURE_GRACE_MS: "soon" })).toBe(
+        `Cannot start: drain.grace is "NaN millis", which is no duration. ${form}`,
+      )
+      expect(yield* failed({ DATABASE_URL, FIXTURE_MAX_BODY: "a lot" })).toBe(
+        'Cannot start: server.maxBodySize is "a lot", which is no size. Write it as "512 KiB" or ' +
+          '"10 MiB", or as a number of bytes.',
+      )
+    }))
+
+  it.live("a name in `uses` without its brackets", () =>
+    Effect.gen(function* () {
+      const DATABASE_URL = Redacted.value(yield* TestDatabase.url)
+      expect(yield* failed({ DATABASE_URL, FIXTURE_USES_TEXT: "database" })).toBe(
+        'Cannot start: Policy of fixture.fast: uses is "database", but it must be an array of ' +
+          'names. Write uses: ["database"].',
       )
     }))
 

@@ -2,8 +2,9 @@
  * A whole service as a process: what `Service.run` does is seen from outside. It tells on standard
  * output what ended inside it, one line each. Read from the environment, beside what every service
  * reads: `FIXTURE_READINESS_DELAY_MS`, `FIXTURE_GRACE_MS`, `FIXTURE_CLEANUP_MS`,
- * `FIXTURE_CLOSE_MS` (of the drain), `FIXTURE_USES` (a pool that `/fast` names), `FIXTURE_HANGS=1` (a
- * layer that never closes), `FIXTURE_COUNT=1` (tells at the end how many requests reached it).
+ * `FIXTURE_CLOSE_MS` (of the drain), `FIXTURE_USES` (a pool that `/fast` names),
+ * `FIXTURE_USES_TEXT` (the same without the brackets), `FIXTURE_DEADLINE` (of every endpoint),
+ * `FIXTURE_MAX_BODY` (of the server), `FIXTURE_HANGS=1` (a layer that never closes), `FIXTURE_COUNT=1` (tells at the end how many requests reached it).
  */
 import { Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
 import {
@@ -64,8 +65,14 @@ class Api extends HttpApi.make("fixture").add(
       .annotate(Policy.Policy, nothing),
     HttpApiEndpoint.get("stuckWithConnection", "/stuck/connection", { success: Schema.String }),
     HttpApiEndpoint.get("fast", "/fast", { success: Schema.String })
-      .annotate(Policy.Policy, { uses: env("USES") === undefined ? [] : [env("USES")!] }),
-  ).annotate(Policy.Policy, { deadline: "60 seconds", uses: ["database"] }),
+      .annotate(Policy.Policy, {
+        uses: env("USES_TEXT") as unknown as ReadonlyArray<string> ??
+          (env("USES") === undefined ? [] : [env("USES")!]),
+      }),
+  ).annotate(Policy.Policy, {
+    deadline: env("DEADLINE") as "60 seconds" ?? "60 seconds",
+    uses: ["database"],
+  }),
 ).middleware(Supervised.Supervised) {}
 
 /** Says when the layers above it are closed. */
@@ -127,6 +134,7 @@ Service.run(Api, {
     (resources) => Layer.provideMerge(hangs, resources),
   ),
   health: { checks: { database: Effect.flatMap(Database.Database, (db) => db.ping) } },
+  server: env("MAX_BODY") === undefined ? {} : { maxBodySize: env("MAX_BODY") as "1 MiB" },
   drain: {
     readinessDelay: millis("READINESS_DELAY_MS", 0),
     grace: millis("GRACE_MS", 20_000),
