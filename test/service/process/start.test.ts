@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import * as TestDatabase from "../../support/database.ts"
+import { oldPostgres } from "../../support/old_postgres.ts"
 import * as Process from "../../support/process.ts"
 
 const failed = (env: Readonly<Record<string, string>>) =>
@@ -64,6 +65,16 @@ describe("a start that cannot succeed exits with 1 and one sentence", () => {
       )
       expect(yield* failed({ DATABASE_URL: Redacted.value(url) })).toMatch(
         /^Cannot start: Cannot use the database .*nowhere.*Create it/,
+      )
+    }))
+
+  it.live("a PostgreSQL that is too old", () =>
+    Effect.gen(function* () {
+      const port = yield* oldPostgres("12.3", "120003")
+      expect(yield* failed({ DATABASE_URL: `postgres://shop:secret@127.0.0.1:${port}/shop` })).toBe(
+        `Cannot start: Cannot use the database 127.0.0.1:${port}/shop: it runs PostgreSQL 12.3, ` +
+          "and 14 is the oldest version that works. Upgrade the server, or unset DATABASE_URL to " +
+          "use the embedded one.",
       )
     }))
 
