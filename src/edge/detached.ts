@@ -155,7 +155,9 @@ export class Detached {
       ...(body === undefined ? {} : { body }),
     })
     attach(copy, this.exchange)
-    return HttpServerRequest.fromWeb(copy).modify({ url: this.request.url })
+    // Asked now, while the client is known: the work may outlive the connection.
+    const { peerAddress, remoteAddress, url } = this.request
+    return HttpServerRequest.fromWeb(copy).modify({ url, remoteAddress, peerAddress })
   }
 }
 

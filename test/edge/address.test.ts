@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Server, Service, Supervised } from "@weir/runtime"
+import { Policy, Server, Service, Supervised } from "@weir/runtime"
 import { Context, Deferred, Effect, Layer, Option, Schema } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
@@ -11,7 +11,13 @@ const get = <const Name extends string>(name: Name) =>
   HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
 
 class Api extends HttpApi.make("who").add(
-  HttpApiGroup.make("who").add(get("here"), get("moved"), get("forwarded"), get("gone")),
+  HttpApiGroup.make("who").add(
+    get("here"),
+    get("moved"),
+    get("forwarded"),
+    get("gone"),
+    get("later").annotate(Policy.Policy, { async: "allowed" }),
+  ),
 ).middleware(Supervised.Supervised) {}
 
 const started = Deferred.makeUnsafe<void>()
@@ -26,6 +32,7 @@ const handlers = HttpApiBuilder.group(Api, "who", (handlers) =>
         remoteAddress: Option.some("192.0.2.7"),
         peerAddress: request.peerAddress,
       }))),
+    later: ({ request }) => Effect.succeed(addresses(request)),
     gone: ({ request }) =>
       Effect.onInterrupt(
         Effect.andThen(Deferred.succeed(started, undefined), Effect.never),
@@ -36,16 +43,20 @@ const handlers = HttpApiBuilder.group(Api, "who", (handlers) =>
 it.live("a handler sees the address of the client, also through a rewrite and a proxy", () =>
   Effect.gen(function* () {
     const { port } = Context.get(
-      yield* Layer.build(Service.layer(Api, { handlers, server: { port: 0 } })),
+      yield* Layer.build(
+        Service.layer(Api, { handlers, server: { port: 0 } }),
+      ),
       Server.Server,
     )
-    const ask = (path: string) =>
+    const ask = (path: string, headers: HeadersInit = {}) =>
       Effect.promise(() =>
-        fetch(`http://127.0.0.1:${port}/${path}`).then((response) => response.json())
+        fetch(`http://127.0.0.1:${port}/${path}`, { headers }).then((response) => response.json())
       )
     expect(yield* ask("here")).toBe("127.0.0.1 127.0.0.1")
     expect(yield* ask("moved")).toBe("127.0.0.1 127.0.0.1")
     expect(yield* ask("forwarded")).toBe("192.0.2.7 127.0.0.1")
+    // Done at once, so it is answered directly, but as work that could outlive the connection.
+    expect(yield* ask("later", { prefer: "respond-async, wait=10" })).toBe("127.0.0.1 127.0.0.1")
 
     const client = new AbortController()
     const aborted = fetch(`http://127.0.0.1:${port}/gone`, { signal: client.signal })
