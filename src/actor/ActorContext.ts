@@ -67,7 +67,7 @@ export interface ActorContext {
    *
    * **Interruption** – does not wait.
    */
-  readonly spawn: <Rpcs extends Rpc.Any, Handlers extends HandlersFrom<Rpcs>, E, R>(
+  readonly spawn: <Rpcs extends Rpc.Any, Handlers extends HandlersFrom<Rpcs>, E = never, R = never>(
     actor: Definition<Rpcs>,
     name: string,
     init: Handlers | Effect.Effect<Handlers, E, R>,

@@ -1,8 +1,8 @@
-import { Cause, Context, Effect, Exit, type Fiber, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Scope } from "effect"
 import * as CancelReason from "../task/CancelReason.ts"
 import { Restarts } from "../task/restarts.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
-import { settled } from "../task/start.ts"
+import { outcomeOf, settled } from "../task/start.ts"
 import { type Timer, timersOf } from "../task/timers.ts"
 import { fork } from "../task/turn.ts"
 import { ActorContext } from "./ActorContext.ts"
@@ -41,7 +41,6 @@ export class Cell extends Runner {
   idleSince = 0
   private restarts: Restarts | undefined = undefined
   private watchers: Set<(terminated: Terminated) => void> | undefined = undefined
-  private starting: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private timer: Timer | undefined = undefined
   private stop: Stop | undefined = undefined
   /** Incarnations so far. */
@@ -54,9 +53,9 @@ export class Cell extends Runner {
     this.parent = parent
   }
 
-  /** It keeps time, watches or has children, which it would lose by leaving memory. */
+  /** It has put messages aside, keeps time, watches or has children, and would lose them. */
   get attached(): boolean {
-    return (this.undo !== undefined && this.undo.size > 0) ||
+    return this.mailbox.stashed > 0 || (this.undo !== undefined && this.undo.size > 0) ||
       (this.children !== undefined && this.children.size > 0)
   }
 
@@ -73,19 +72,11 @@ export class Cell extends Runner {
     const resources = Scope.makeUnsafe()
     let context: Context.Context<never> = Context.add(home.context, CurrentScope, frame)
     context = Context.add(context, Scope.Scope, resources)
+    const number = ++this.lives
     context = Context.add(context, ActorContext, home.inside(this))
-    const incarnation: Incarnation = {
-      number: ++this.lives,
-      frame,
-      resources,
-      context,
-      handlers: none,
-    }
+    const incarnation: Incarnation = { number, frame, resources, context, handlers: none }
     this.incarnation = incarnation
     this.status = "starting"
-    const fiber = fork(context, home.init as Effect.Effect<Handlers, unknown>)
-    const done = fiber.pollUnsafe()
-    if (done !== undefined) return this.started(incarnation, done)
     const handling = new Handling(
       home.ledger,
       home.clock,
@@ -96,17 +87,24 @@ export class Cell extends Runner {
       this.now(),
       home.settings.graceMs,
     )
-    handling.scope = frame
+    handling.scope = new CancelScope(frame, Infinity, handling, undefined, undefined)
+    this.initializing = handling
+    const ended = (exit: Exit.Exit<Handlers, unknown>) => {
+      if (this.initializing === handling) this.initializing = undefined
+      handling.end(outcomeOf(exit))
+      this.started(incarnation, exit)
+    }
+    const fiber = fork(
+      Context.add(context, CurrentScope, handling.scope),
+      home.init as Effect.Effect<Handlers, unknown>,
+    )
+    const done = fiber.pollUnsafe()
+    if (done !== undefined) return ended(done)
     handling.fiber = fiber
     home.ledger.list(handling)
-    this.initializing = handling
-    fiber.addObserver((exit) => {
-      if (this.initializing === handling) this.initializing = undefined
-      handling.end(Exit.isSuccess(exit) ? "completed" : "failed")
-      this.started(incarnation, exit)
-    })
+    if (handling.cancelledAt >= 0) fiber.interruptUnsafe()
+    fiber.addObserver(ended)
   }
-  private initializing: Handling | undefined = undefined
 
   private started(incarnation: Incarnation, exit: Exit.Exit<Handlers, unknown>): void {
     if (this.incarnation !== incarnation || this.status !== "starting") return
@@ -120,13 +118,14 @@ export class Cell extends Runner {
 
   protected override crashed(cause: Cause.Cause<unknown>): void {
     if (this.status !== "ready" && this.status !== "starting") return
+    const starting = this.status === "starting"
     this.status = "crashed"
     this.cancelRunning(CancelReason.ParentEnded(this.path), (entry): Verdict => ({
       outcome: "failed",
       exit: Exit.fail(crashedOn(this, entry, Cause.squash(cause))),
     }))
     this.endIncarnation(CancelReason.ParentEnded(this.path), Exit.failCause(cause), () => {
-      if (this.status === "crashed") this.decide(cause)
+      if (this.status === "crashed") this.decide(cause, starting)
     })
   }
 
@@ -135,7 +134,14 @@ export class Cell extends Runner {
     this.crashed(cause)
   }
 
-  private decide(cause: Cause.Cause<unknown>): void {
+  /** A child has stopped for good. */
+  childGone(child: Cell): void {
+    if (this.children?.get(child.key) !== child) return
+    this.children.delete(child.key)
+    if (this.status === "ready" && this.quiet) this.drained(this.now())
+  }
+
+  private decide(cause: Cause.Cause<unknown>, starting: boolean): void {
     if (this.stopping) {
       this.status = "waiting"
       return this.shut()
@@ -145,21 +151,29 @@ export class Cell extends Runner {
     const verdict = this.restarts.crashed(now, cause)
     if (verdict._tag === "Restart") {
       this.home.restarted(this, cause, verdict.attempt, verdict.delayMs)
-      if (verdict.delayMs <= 0) return this.start()
+      if (verdict.delayMs <= 0 && !starting) return this.start()
       this.status = "waiting"
+      // An init that fails at once must not hold the thread until its restarts are used up.
+      if (verdict.delayMs <= 0) {
+        return this.home.later(() => {
+          if (this.status === "waiting") this.start()
+        })
+      }
       this.timer = timersOf(this.home.clock).schedule(now + verdict.delayMs, () => {
         this.timer = undefined
         this.start()
       })
       return
     }
-    this.home.failed(this, cause)
+    this.status = "waiting"
+    // It ends first, so that whoever ends because of it finds that it has failed.
     this.halt({
       ending: "failed",
       reason: CancelReason.ParentEnded(this.path),
       drainMs: 0,
       cause,
     })
+    this.home.failed(this, cause)
   }
 
   /** Stops for good: refuses what is new, drains, cancels, closes. A second call changes nothing. */
@@ -219,12 +233,6 @@ export class Cell extends Runner {
     this.queue = undefined
     if (controls !== undefined) { for (const control of controls) control.over?.() }
     this.status = "stopped"
-    // What did not end in its time goes on unseen by its asker.
-    for (const { entry } of this.runs()) {
-      if (entry?.reply === undefined) continue
-      entry.forsaken = true
-      this.answer(entry, Exit.fail(hasStopped(this, entry.tag)))
-    }
     const { cause, ending } = this.stop!
     this.terminated = { path: this.path, reason: ending, cause }
     this.home.gone(this)
@@ -259,10 +267,6 @@ export class Cell extends Runner {
     if (undo !== undefined) { for (const step of undo.values()) step() }
     this.queue = undefined
     const waits = this.runs().filter((handling) => !handling.ended)
-    if (this.initializing !== undefined) {
-      this.initializing.cancel(reason)
-      if (!this.initializing.ended) waits.push(this.initializing)
-    }
     const children = this.children
     this.children = undefined
     if (waits.length === 0 && children === undefined) {

@@ -4,7 +4,7 @@ import type { Settings } from "./options.ts"
 import type { Rejection } from "./store.ts"
 
 /** The actor that an error speaks of. */
-interface Speaker {
+export interface Speaker {
   readonly path: string
   readonly home: { readonly settings: Settings }
 }

@@ -56,6 +56,8 @@ export interface Home<C> {
   failed(cell: C, cause: Cause.Cause<unknown>): void
   /** It has stopped for good. */
   gone(cell: C): void
+  /** What was left running when it stopped has ended too. */
+  over(cell: C): void
   /** Counts and logs. */
   restarted(cell: C, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void
 }

@@ -1,4 +1,4 @@
-import { Duration, Effect, type Fiber } from "effect"
+import { type Context, Duration, Effect, type Fiber } from "effect"
 import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { CurrentScope } from "../task/scope.ts"
@@ -7,7 +7,7 @@ import type { ActorContext } from "./ActorContext.ts"
 import type { Cell } from "./cell.ts"
 import { handlingOf } from "./handling.ts"
 import type { Target } from "./sending.ts"
-import { type Control, stashSignal } from "./runner.ts"
+import { type Control, stashSignal } from "./control.ts"
 import type { Terminated } from "./terminated.ts"
 import type { AnyRef } from "./types.ts"
 
@@ -40,6 +40,11 @@ export class Inside {
   constructor(cell: Cell, incarnation: number) {
     this.cell = cell
     this.incarnation = incarnation
+  }
+
+  /** Nothing is begun for a life that is over, such as by one of its finalizers. */
+  private get live(): boolean {
+    return this.cell.incarnation?.number === this.incarnation
   }
 
   /** Its own reference reaches this very actor. */
@@ -82,6 +87,11 @@ export class Inside {
   readonly spawn: ActorContext["spawn"] = (actor, name, init, options) =>
     Effect.withFiber((fiber) => {
       const { cell } = this
+      if (!this.live) {
+        return Effect.die(
+          new Mistake(`Actor "${cell.path}" cannot spawn "${name}": this life of it has ended.`),
+        )
+      }
       if (cell.children?.has(name)) {
         return Effect.die(
           new Mistake(`Actor "${cell.path}" has a child named "${name}" already.`),
@@ -103,13 +113,14 @@ export class Inside {
     ref: AnyRef,
     then: (terminated: Terminated) => Effect.Effect<void, never, R>,
   ): Effect.Effect<void, never, R> =>
-    Effect.sync(() => {
+    this.begin((context) => {
       const name = `watch ${ref.path}`
       this.undo(name)
       let control: Control | undefined
       const notify = (terminated: Terminated) => {
         control = {
           name,
+          context,
           effect: Effect.suspend(() => {
             this.cell.undo?.delete(name)
             return then(terminated) as Effect.Effect<void>
@@ -135,13 +146,13 @@ export class Inside {
     when: { readonly after: Duration.Input } | { readonly every: Duration.Input },
     effect: Effect.Effect<void, never, R>,
   ): Effect.Effect<void, never, R> =>
-    Effect.sync(() => {
+    this.begin((context) => {
       const key = `timer ${name}`
       this.undo(key)
       const every = "every" in when
       const ms = Duration.toMillis(Duration.fromInputUnsafe(every ? when.every : when.after))
       if (every && !(ms > 0)) throw new Mistake(`Timer "${name}": every must be above zero.`)
-      this.repeat(key, effect as Effect.Effect<void>, (due, now) => {
+      this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
         if (due === undefined) return now + ms
         return every ? Math.max(now, due) + ms : undefined
       })
@@ -154,23 +165,32 @@ export class Inside {
     duration: Duration.Input,
     effect: Effect.Effect<void, never, R>,
   ): Effect.Effect<void, never, R> =>
-    Effect.sync(() => {
+    this.begin((context) => {
       const key = "receiveTimeout"
       this.undo(key)
       const ms = Duration.toMillis(Duration.fromInputUnsafe(duration))
       if (!(ms > 0)) throw new Mistake("receiveTimeout: the duration must be above zero.")
       const { cell } = this
       let from = cell.now()
-      this.repeat(key, effect as Effect.Effect<void>, (due, now) => {
+      this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
         if (due !== undefined) from = now
         return Math.max(from, cell.lastAt) + ms
       }, () => cell.lastAt + ms > cell.now())
     })
 
+  /** Begins something that runs code of the caller later, in the caller's context. */
+  private begin(start: (context: Context.Context<never>) => void): Effect.Effect<void> {
+    return Effect.withFiber((fiber) => {
+      if (this.live) start(fiber.context as Context.Context<never>)
+      return Effect.void
+    })
+  }
+
   /** Runs an effect at each instant that `next` names, until it names none. */
   private repeat(
     name: string,
     effect: Effect.Effect<void>,
+    context: Context.Context<never>,
     next: (due: number | undefined, now: number) => number | undefined,
     early: () => boolean = () => false,
   ): void {
@@ -190,9 +210,11 @@ export class Inside {
           control = {
             name,
             effect,
+            context,
             over: () => {
               control = undefined
-              if (timer === undefined) this.cell.undo?.delete(name)
+              // Unless the effect has put another one in its place.
+              if (timer === undefined && cell.undo?.get(name) === undo) cell.undo.delete(name)
             },
           }
           cell.command(control)
@@ -200,10 +222,11 @@ export class Inside {
         arm(at)
       })
     }
-    this.keep(name, () => {
+    const undo = () => {
       if (timer !== undefined) timers.cancel(timer)
       if (control !== undefined) cell.retract(control)
-    })
+    }
+    this.keep(name, undo)
     arm(undefined)
   }
 

@@ -50,6 +50,8 @@ export class Kind implements Home<Cell> {
   private readonly cells = new Map<string, Cell>()
   /** Passivated ones whose cleanup takes its time: a successor waits for it. */
   private readonly leaving = new Map<string, Cell>()
+  /** Gone, but for runs that did not end in their time. */
+  private readonly lingering = new Set<Cell>()
   private readonly quota: Quota | undefined
   private readonly past: Record<Outcome | "sent", number> = {
     sent: 0,
@@ -105,7 +107,8 @@ export class Kind implements Home<Cell> {
   resolve(key: string, tag: string, payload: unknown, how: How): Cell | Absent {
     const cell = this.cells.get(key)
     if (cell !== undefined) return cell
-    const absent = this.onFailed === undefined
+    // A single actor starts with its kind, not with a message.
+    const absent = this.onFailed === undefined || !this.keyed
       ? new Stopped({ actor: this.pathOf(key), tag })
       : this.room(key, tag)
     if (absent === undefined) return this.activate(key)
@@ -129,7 +132,7 @@ export class Kind implements Home<Cell> {
   account(): Pick<Account, "sent" | "queued" | "running" | "ended"> {
     const { sent, ...ended } = this.past
     const sum = { sent, queued: 0, running: 0, ended }
-    for (const cells of [this.cells, this.leaving]) {
+    for (const cells of [this.cells, this.leaving, this.lingering]) {
       for (const cell of cells.values()) {
         const account = cell.mailbox.account()
         sum.sent += account.sent
@@ -255,15 +258,12 @@ export class Kind implements Home<Cell> {
 
   gone(cell: Cell): void {
     this.busy(cell)
-    const account = cell.mailbox.account()
     if (cell.parent !== undefined) {
-      if (cell.parent.children?.get(cell.key) === cell) cell.parent.children.delete(cell.key)
+      cell.parent.childGone(cell)
       return
     }
-    this.past.sent += account.sent
-    for (const [outcome, count] of Object.entries(account.ended)) {
-      this.past[outcome as Outcome] += count
-    }
+    this.lingering.add(cell)
+    if (cell.mailbox.running === 0) this.over(cell)
     if (this.leaving.get(cell.key) === cell) this.leaving.delete(cell.key)
     else {
       this.cells.delete(cell.key)
@@ -276,6 +276,15 @@ export class Kind implements Home<Cell> {
       this.timer = undefined
     }
     for (const check of this.gone_) check()
+  }
+
+  over(cell: Cell): void {
+    if (!this.lingering.delete(cell)) return
+    const account = cell.mailbox.account()
+    this.past.sent += account.sent
+    for (const [outcome, count] of Object.entries(account.ended)) {
+      this.past[outcome as Outcome] += count
+    }
   }
 
   restarted(cell: Cell, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void {

@@ -82,7 +82,8 @@ export class Mailbox implements Bounded {
     this.sent++
     const { options } = this
     const held = ticket instanceof MailboxTicket && ticket.bounded === this && ticket.open
-    if (held) this.settle(ticket)
+    let victim: Entry | undefined
+    if (held) this.redeem(ticket)
     else if (this.waiting + this.tickets >= options.capacity) {
       if (entry.how === "offer") {
         if (this.offerers >= options.offerers) return this.reject(entry, "Offerers", now)
@@ -95,20 +96,26 @@ export class Mailbox implements Bounded {
         this.end(entry, "dropped")
         return rejection
       }
-      const oldest = options.overflow === "dropOldest" ? this.leastUrgent() : undefined
-      if (oldest === undefined) return this.reject(entry, "Full", now)
-      this.end(oldest, "dropped")
-      this.owner.lost(oldest, "dropped")
+      victim = options.overflow === "dropOldest" ? this.leastUrgent() : undefined
+      if (victim === undefined) return this.reject(entry, "Full", now)
     }
     if (entry.expires !== Infinity && this.service.known && !held) {
       const wait = this.predict(now)
-      const left = entry.expires - now
+      // Only an ask has to be done by then; of the others it is the wait that is bounded.
+      const own = entry.how === "ask" ? this.service.estimate : 0
       // A sender that would be served at once is let in: that is how a better time is noticed.
-      if (wait > 0 && !Feasibility.decide(wait, this.service.estimate, left)) {
+      if (wait > 0 && !Feasibility.decide(wait, own, entry.expires - now)) {
         return this.reject(entry, "Infeasible", now)
       }
     }
+    if (victim !== undefined) {
+      // Its place is the newcomer's, not that of a sender who waits for room.
+      victim.list!.remove(victim)
+      this.waiting--
+      this.count(victim, "dropped")
+    }
     this.enqueue(entry)
+    if (victim !== undefined) this.owner.lost(victim, "dropped")
     return undefined
   }
 
@@ -117,13 +124,6 @@ export class Mailbox implements Bounded {
     this.sent++
     this.shut++
     this.end(entry, "rejected")
-  }
-
-  /** Whether a message could start now. */
-  ready(concurrency: number): boolean {
-    if (this.waiting === 0) return false
-    return this.going.size < concurrency ||
-      (this.reentrants !== undefined && this.reentrants.size > 0)
   }
 
   /** The next message that may start, now running; expired ones are skipped and never run. */
@@ -186,6 +186,7 @@ export class Mailbox implements Bounded {
       entry.seq = -(++this.seq)
       this.laneOf(entry).prepend(entry)
     }
+    this.mark()
     return count
   }
 
@@ -196,6 +197,7 @@ export class Mailbox implements Bounded {
     this.waiting++
     entry.seq = -(++this.seq)
     this.laneOf(entry).prepend(entry)
+    this.mark()
   }
 
   /** Some message that has not started; for a mailbox that is being emptied. */
@@ -220,12 +222,14 @@ export class Mailbox implements Bounded {
     ) return this.refuse("Infeasible", now)
     this.tickets++
     this.mark()
-    return new MailboxTicket(this, (ticket) => this.settle(ticket))
+    return new MailboxTicket(this, (ticket) => {
+      if (!ticket.open) return
+      this.redeem(ticket)
+      this.refill()
+    })
   }
 
-  /** Ends a ticket; a second call does nothing. */
-  settle(ticket: MailboxTicket): void {
-    if (!ticket.open) return
+  private redeem(ticket: MailboxTicket): void {
     ticket.open = false
     this.tickets--
   }

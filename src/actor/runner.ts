@@ -1,12 +1,16 @@
-import { Cause, Effect, Exit } from "effect"
+import { Cause, Exit } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
 import * as CancelReason from "../task/CancelReason.ts"
+import * as Task from "../task/Task.ts"
+import type { Outcome as TaskOutcome } from "../task/events.ts"
 import { outcomeOf } from "../task/start.ts"
 import type { Reason as LetterReason } from "./DeadLetters.ts"
 import type { Entry } from "./entry.ts"
-import { crashedOn, isFull, timedOut } from "./failures.ts"
+import type { Control } from "./control.ts"
+import { isFull, timedOut } from "./failures.ts"
 import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
+import { judge, measure } from "./judge.ts"
 import { type Incarnation, launch, type Then } from "./launch.ts"
 import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
@@ -19,17 +23,6 @@ const maxDepth = 16
 let depth = 0
 
 export type Status = "starting" | "ready" | "crashed" | "waiting" | "closing" | "stopped"
-
-/** Work of the actor's own that overtakes messages and is never dropped: what it watches, its timers. */
-export interface Control {
-  readonly name: string
-  readonly effect: Effect.Effect<void, unknown>
-  /** Done, or never to be done. */
-  readonly over?: (() => void) | undefined
-}
-
-/** The signal by which a handler puts its message aside. */
-export const stashSignal: unique symbol = Symbol.for("weir/actor/stash")
 
 /**
  * The half of an actor that handles messages; it knows nothing of starting and stopping. Everything
@@ -48,10 +41,13 @@ export abstract class Runner implements Owner {
   lastAt = 0
   /** Work of the actor's own that is running. */
   controls = 0
+  /** The init that is running. */
+  initializing: Handling | undefined = undefined
   protected queue: Array<Control> | undefined = undefined
   private draining = false
   private scheduled = false
-  private stamp = 0
+  /** When the turn that is scheduled was, or -1 if nobody has looked at the clock since. */
+  private stamp = -1
   private turn: (() => void) | undefined = undefined
 
   constructor(home: Home<Runner>, key: string, path: string) {
@@ -102,9 +98,10 @@ export abstract class Runner implements Owner {
   }
 
   /** Drains in a later turn. */
-  schedule(): void {
+  schedule(now = -1): void {
     if (this.scheduled) return
     this.scheduled = true
+    this.stamp = now
     this.home.later(
       this.turn ??= () => {
         this.scheduled = false
@@ -125,7 +122,7 @@ export abstract class Runner implements Owner {
 
   /** The time, as of the first message of this turn: a burst reads the clock once. */
   stamped(): number {
-    return this.scheduled ? this.stamp : this.stamp = this.now()
+    return this.scheduled && this.stamp >= 0 ? this.stamp : this.stamp = this.now()
   }
 
   /** Takes a message, or says why not; what to do about it is left to the sender. */
@@ -199,6 +196,8 @@ export abstract class Runner implements Owner {
 
   /** The time of an ask is up. */
   tooLate(entry: Entry, detach: boolean): void {
+    // The answer is there and on its way to the asker.
+    if (entry.exit !== undefined) return
     if (entry.state !== "running") {
       const error = timedOut(this, entry, "queued")
       this.mailbox.end(entry, "expired")
@@ -207,17 +206,29 @@ export abstract class Runner implements Owner {
       return this.answer(entry, Exit.fail(error))
     }
     const exit = Exit.fail(timedOut(this, entry, "running"))
-    const handling = entry.record as Handling
-    const giveUp = () => {
-      if (entry.exit !== undefined) return
-      entry.forsaken = true
-      this.answer(entry, exit)
-    }
-    if (detach || this.home.plans[entry.tag]!.uninterruptible) return giveUp()
-    handling.verdict ??= { outcome: "cancelled", exit }
-    handling.cancel(CancelReason.DeadlineExceeded(entry.expires))
+    if (detach || this.home.plans[entry.tag]!.uninterruptible) return this.giveUp(entry, exit)
+    this.cancel(
+      entry.record as Handling,
+      CancelReason.DeadlineExceeded(entry.expires),
+      { outcome: "cancelled", exit },
+    )
+  }
+
+  /** Answers before the handler has ended; what it will say is a dead letter. */
+  private giveUp(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
+    if (entry.exit !== undefined) return
+    entry.forsaken = true
+    this.answer(entry, exit)
+  }
+
+  /** Cancels a run; its asker is answered when it has ended, at the latest when it is abandoned. */
+  private cancel(handling: Handling, reason: CancelReason.CancelReason, verdict: Verdict): void {
+    handling.verdict ??= verdict
+    handling.cancel(reason)
+    const { entry } = handling
+    if (entry?.reply === undefined) return
     handling.onSettled(() => {
-      if (handling.abandoned) giveUp()
+      if (handling.abandoned) this.giveUp(entry, handling.verdict!.exit)
     })
   }
 
@@ -239,8 +250,10 @@ export abstract class Runner implements Owner {
     entry.exit = exit
     if (reply === undefined) return
     entry.reply = undefined
-    if (depth < maxDepth) reply(exit)
-    else this.home.later(() => reply(exit))
+    if (depth >= maxDepth) return this.home.later(() => reply(exit))
+    depth++
+    reply(exit)
+    depth--
   }
 
   letter(entry: Entry, reason: LetterReason, cause: unknown, payload = entry.payload): void {
@@ -261,14 +274,15 @@ export abstract class Runner implements Owner {
     verdict: (entry: Entry) => Verdict,
   ): void {
     for (const handling of this.runs()) {
-      if (handling.entry !== undefined) handling.verdict ??= verdict(handling.entry)
-      handling.cancel(reason)
+      if (handling.entry === undefined) handling.cancel(reason)
+      else this.cancel(handling, reason, verdict(handling.entry))
     }
   }
 
   /** Everything of this actor that runs now. */
   runs(): ReadonlyArray<Handling> {
     const all: Array<Handling> = Array.from(this.busyControls ?? [])
+    if (this.initializing !== undefined) all.push(this.initializing)
     let entry = this.mailbox.oldestRunning
     while (entry !== undefined) {
       all.push(entry.record as Handling)
@@ -293,7 +307,7 @@ export abstract class Runner implements Owner {
         this.crashed(exit.cause)
       } else if (late) this.drain(this.now())
     }
-    const life = incarnation!
+    const life = { ...incarnation!, context: control.context }
     launch(life, this.home.ledger, handling, Infinity, undefined, () => control.effect, done)
   }
 
@@ -318,7 +332,7 @@ export abstract class Runner implements Owner {
       entry.tickets,
       () => {
         const effect = incarnation.handlers[tag]!(entry as never)
-        return plan.uninterruptible ? Effect.uninterruptible(effect) : effect
+        return plan.uninterruptible ? Task.commit(effect) : effect
       },
       (exit, late) => this.finish(handling, entry, exit, late),
     )
@@ -330,66 +344,54 @@ export abstract class Runner implements Owner {
     exit: Exit.Exit<unknown, unknown>,
     late: boolean,
   ): void {
-    const { mailbox } = this
-    const { service } = this.home
     const now = late ? this.now() : 0
-    handling.end(outcomeOf(exit))
-    if (late || service.known) {
-      if (Exit.isSuccess(exit)) service.observe(late ? now - entry.startedAt : 0)
-      else if (late && handling.cancelledAt >= 0) service.observeCensored(now - entry.startedAt)
-    }
-    if (handling.stashing && Exit.isFailure(exit) && Cause.hasDies(exit.cause)) {
-      handling.stashing = false
-      if (!mailbox.stash(entry)) {
-        mailbox.end(entry, "rejected")
-        if (entry.how !== "ask") this.letter(entry, "rejected", undefined)
-        this.answer(entry, Exit.fail(isFull(this, entry.tag, "Stash", mailbox.stashed)))
-      }
-    } else if (Exit.isSuccess(exit)) {
-      mailbox.end(entry, "handled")
+    measure(this.home.service, handling, late ? now - entry.startedAt : undefined, exit)
+    if (Exit.isSuccess(exit)) {
+      this.conclude(handling, entry, "handled", "completed")
       if (entry.forsaken) this.letter(entry, "late-reply", undefined, exit.value)
       else if (entry.how === "ask") this.answer(entry, exit)
-    } else this.failedOn(handling, entry, exit.cause)
-    if (late) this.drain(now)
+    } else if (handling.stashing && Cause.hasDies(exit.cause)) this.putAside(handling, entry)
+    else this.failedOn(handling, entry, exit.cause)
+    if (!late) return
+    this.drain(now)
+    if (this.status === "stopped" && this.mailbox.running === 0) this.home.over(this)
+  }
+
+  /** The message first: whoever waits for the run counts messages. */
+  private conclude(handling: Handling, entry: Entry, outcome: Outcome, task: TaskOutcome): void {
+    this.mailbox.end(entry, outcome)
+    handling.end(task)
+  }
+
+  private putAside(handling: Handling, entry: Entry): void {
+    const { mailbox } = this
+    // Cancelled while it cleaned up: nobody wants it later either.
+    if (handling.cancelledAt >= 0) return this.failedOn(handling, entry, Cause.interrupt())
+    if (mailbox.stash(entry)) return handling.end("completed")
+    this.conclude(handling, entry, "rejected", "refused")
+    if (entry.how !== "ask") this.letter(entry, "rejected", undefined)
+    this.answer(entry, Exit.fail(isFull(this, entry.tag, "Stash", mailbox.stashed)))
   }
 
   private failedOn(handling: Handling, entry: Entry, cause: Cause.Cause<unknown>): void {
-    const ask = entry.how === "ask"
-    const dies = Cause.hasDies(cause)
-    let outcome: Outcome = "failed"
-    let exit: Exit.Exit<unknown, unknown>
-    if (!dies && Cause.hasInterrupts(cause)) {
-      if (handling.verdict !== undefined) ({ outcome, exit } = handling.verdict)
-      else if (entry.forsaken) {
-        outcome = "cancelled"
-        exit = Exit.fail(timedOut(this, entry, "running"))
-      } else {
-        const asked = handling.cancelledAt >= 0
-        outcome = asked ? "cancelled" : "failed"
-        exit = Exit.fail(
-          crashedOn(this, entry, asked ? "the handler was cancelled" : "it interrupted itself"),
-        )
-      }
-    } else if (!dies) {
-      if (ask) outcome = "handled"
-      exit = Exit.failCause(cause)
-    } else {
-      exit = Exit.fail(crashedOn(this, entry, Cause.squash(cause)))
+    const { exit, outcome } = judge(this, handling, entry, cause)
+    if (Cause.hasDies(cause)) {
       // Only what this incarnation dies of is a crash; an earlier one is dead already.
       const own = handling.scope.parent === this.incarnation?.frame
       const { retries } = this.home.plans[entry.tag]!
       if (own && !this.stopping && !entry.forsaken && entry.attempts <= retries) {
         this.mailbox.retry(entry)
+        handling.end("failed")
         return this.crashed(cause)
       }
-      this.mailbox.end(entry, outcome)
+      this.conclude(handling, entry, outcome, "failed")
       this.letter(entry, "failed", cause)
       if (own) this.crashed(cause)
       return this.answer(entry, exit)
     }
-    this.mailbox.end(entry, outcome)
+    this.conclude(handling, entry, outcome, outcomeOf(Exit.failCause(cause)))
     if (outcome === "failed") this.letter(entry, "failed", cause)
-    else if (ask && outcome === "handled" && entry.forsaken) {
+    else if (outcome === "handled" && entry.forsaken) {
       return this.letter(entry, "late-reply", cause)
     }
     this.answer(entry, exit)

@@ -50,29 +50,45 @@ export const tell = (
       cell.refuse(entry)
       return Effect.fail(isFull(cell, plan.tag, "OwnMailbox", mailbox.waiting))
     }
-    const rejection = cell.accept(entry, now, frame.ticketFor(mailbox))
-    if (rejection === "stopped") return Effect.fail(hasStopped(cell, plan.tag))
-    if (rejection !== undefined) {
-      return rejection.reason === "Dropped"
-        ? Effect.void
-        : Effect.fail(rejected(cell, plan.tag, rejection))
-    }
-    if (entry.state === "offering") return room(cell, entry, fiber)
-    cell.schedule()
-    return Effect.void
+    return how === "tell" ? send(cell, entry, fiber) : room(cell, entry, fiber)
   })
 
-/** Waits until the message has come from the line of offerers into the mailbox. */
+/** Gives the message to the mailbox, where it may have to wait for room. */
+const send = (
+  cell: Cell,
+  entry: Entry,
+  fiber: Fiber.Fiber<unknown, unknown>,
+): Effect.Effect<void, MailboxFull | Stopped> => {
+  const rejection = cell.accept(entry, entry.at, frameOf(fiber).ticketFor(cell.mailbox))
+  if (rejection === "stopped") return Effect.fail(hasStopped(cell, entry.tag))
+  if (rejection !== undefined) {
+    return rejection.reason === "Dropped"
+      ? Effect.void
+      : Effect.fail(rejected(cell, entry.tag, rejection))
+  }
+  if (entry.state === "queued") cell.schedule(entry.at)
+  return Effect.void
+}
+
+/**
+ * Sends and waits until the message is in the mailbox. One step: an interrupt that came between
+ * sending and waiting would leave a message that nobody can take back.
+ */
 const room = (
   cell: Cell,
   entry: Entry,
   fiber: Fiber.Fiber<unknown, unknown>,
-): Effect.Effect<void, Stopped> =>
+): Effect.Effect<void, MailboxFull | Stopped> =>
   Effect.callback((resume) => {
+    const sent = send(cell, entry, fiber)
+    if (entry.state !== "offering") return resume(sent)
+    // The sender goes on in a turn of its own: it must not run amid a change of the mailbox.
     entry.admitted = () => {
-      if (entry.state === "rejected") return resume(Effect.fail(hasStopped(cell, entry.tag)))
-      cell.schedule()
-      resume(Effect.void)
+      const stopped = entry.state === "rejected"
+      if (!stopped) cell.schedule()
+      cell.home.later(() =>
+        resume(stopped ? Effect.fail(hasStopped(cell, entry.tag)) : Effect.void)
+      )
     }
     return Effect.sync(() => {
       entry.admitted = undefined
@@ -103,20 +119,13 @@ export const ask = (
     const entry = new Entry(cell, plan.tag, payload, "ask", plan.lane, plan.reentrant, now, limit)
     entry.parent = frame.task as Handling | undefined
     entry.tickets = frame.tickets
-    const rejection = cell.accept(entry, now, frame.ticketFor(cell.mailbox))
-    if (rejection === "stopped") return Effect.fail(hasStopped(cell, plan.tag))
-    if (rejection !== undefined) return Effect.fail(rejected(cell, plan.tag, rejection))
-    if (asker === undefined) cell.soon(now)
-    else {
-      const waits = asker.waitsFor ??= []
-      waits.push(entry)
-      cell.soon(now)
-      if (entry.exit !== undefined) forget(asker, entry)
-    }
-    if (entry.exit !== undefined) return entry.exit
     return answer(cell, entry, fiber, asker, options?.onCancel === "detach")
   })
 
+/**
+ * Sends and waits for the answer, which may be there at once. One step: the actor runs on this
+ * stack, and what it runs may cancel the asker, who must then be able to take the message back.
+ */
 const answer = (
   cell: Cell,
   entry: Entry,
@@ -125,7 +134,11 @@ const answer = (
   detach: boolean,
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
-    // It may have been answered between the two effects.
+    const rejection = cell.accept(entry, entry.at, frameOf(fiber).ticketFor(cell.mailbox))
+    if (rejection === "stopped") return resume(Effect.fail(hasStopped(cell, entry.tag)))
+    if (rejection !== undefined) return resume(Effect.fail(rejected(cell, entry.tag, rejection)))
+    if (asker !== undefined) (asker.waitsFor ??= []).push(entry)
+    cell.soon(entry.at)
     if (entry.exit !== undefined) {
       forget(asker, entry)
       return resume(entry.exit)

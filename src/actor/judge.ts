@@ -1,0 +1,43 @@
+import { Cause, Exit } from "effect"
+import type { ServiceTime } from "../bounded/ServiceTime.ts"
+import type { Entry } from "./entry.ts"
+import { crashedOn, type Speaker, timedOut } from "./failures.ts"
+import type { Handling, Verdict } from "./handling.ts"
+
+/** How a message ends whose handler failed, and what its asker gets. */
+export const judge = (
+  speaker: Speaker,
+  handling: Handling,
+  entry: Entry,
+  cause: Cause.Cause<unknown>,
+): Verdict => {
+  if (Cause.hasDies(cause)) {
+    return { outcome: "failed", exit: Exit.fail(crashedOn(speaker, entry, Cause.squash(cause))) }
+  }
+  if (!Cause.hasInterrupts(cause)) {
+    // A typed failure is a reply, if there is somebody to reply to.
+    return { outcome: entry.how === "ask" ? "handled" : "failed", exit: Exit.failCause(cause) }
+  }
+  if (handling.verdict !== undefined) return handling.verdict
+  if (entry.forsaken) {
+    return { outcome: "cancelled", exit: Exit.fail(timedOut(speaker, entry, "running")) }
+  }
+  return handling.cancelledAt >= 0
+    ? {
+      outcome: "cancelled",
+      exit: Exit.fail(crashedOn(speaker, entry, "the handler was cancelled")),
+    }
+    : { outcome: "failed", exit: Exit.fail(crashedOn(speaker, entry, "it interrupted itself")) }
+}
+
+/** Notes how long a run took; undefined when it did not suspend, which only a known time hears of. */
+export const measure = (
+  service: ServiceTime,
+  handling: Handling,
+  ms: number | undefined,
+  exit: Exit.Exit<unknown, unknown>,
+): void => {
+  if (ms === undefined && !service.known) return
+  if (Exit.isSuccess(exit)) service.observe(ms ?? 0)
+  else if (ms !== undefined && handling.cancelledAt >= 0) service.observeCensored(ms)
+}
