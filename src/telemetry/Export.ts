@@ -50,16 +50,7 @@ const read: Effect.Effect<Settings | undefined, ExportConfigError | Config.Confi
 const announce = (settings: Settings): Effect.Effect<void> => {
   const targets = Object.entries(settings.targets)
     .map(([signal, target]) => `${signal} to ${shown(target.url)}`)
-  const started = Effect.logInfo(`Sending ${targets.join(", ")}.`)
-  return settings.protobufAsked
-    ? Effect.andThen(
-      started,
-      Effect.logWarning(
-        "OTEL_EXPORTER_OTLP_PROTOCOL asks for http/protobuf; http/json is sent instead, to the " +
-          "same endpoint. Set it to http/json if the collector takes that.",
-      ),
-    )
-    : started
+  return Effect.logInfo(`Sending ${targets.join(", ")}.`)
 }
 
 const started = Effect.fnUntraced(function* (

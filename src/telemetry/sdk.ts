@@ -1,6 +1,6 @@
 /**
- * The only module that loads OpenTelemetry's packages (with `producer.ts`); itself loaded only when
- * something is to be exported.
+ * The only module that loads OpenTelemetry's packages (with `producer.ts`, and `json.ts` or
+ * `protobuf.ts`); itself loaded only when something is to be exported.
  *
  * `NodeSdk.layer` of @effect/opentelemetry would do most of this, but it closes traces, metrics and
  * logs one after the other, each with a time of its own, and reads wrong variables silently.
@@ -10,9 +10,7 @@ import * as OtelMetrics from "@effect/opentelemetry/OtelMetrics"
 import * as OtelTracer from "@effect/opentelemetry/OtelTracer"
 import * as OtelResource from "@effect/opentelemetry/Resource"
 import { createNoopMeter, type Meter, type MeterProvider } from "@opentelemetry/api"
-import { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-http"
-import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http"
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http"
+import type { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http"
 import { type Resource, resourceFromAttributes } from "@opentelemetry/resources"
 import { BatchLogRecordProcessor, LoggerProvider } from "@opentelemetry/sdk-logs"
 import { PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics"
@@ -50,6 +48,11 @@ interface Context extends Sdk {
 }
 
 type ExporterOptions = NonNullable<ConstructorParameters<typeof OTLPTraceExporter>[0]>
+
+const exporters = {
+  "http/json": Effect.promise(() => import("./json.ts")),
+  "http/protobuf": Effect.promise(() => import("./protobuf.ts")),
+}
 
 const options = ({ link }: Context, target: Target): ExporterOptions => ({
   url: target.url,
@@ -109,7 +112,11 @@ interface Part {
   readonly close: () => Promise<unknown>
 }
 
-const traces = (sdk: Context, target: Target): Effect.Effect<Part> => {
+const traces = Effect.fnUntraced(function* (
+  sdk: Context,
+  target: Target,
+): Effect.fn.Return<Part> {
+  const { OTLPTraceExporter } = yield* exporters[target.protocol]
   const exporter = watched(
     sdk,
     "traces",
@@ -125,16 +132,20 @@ const traces = (sdk: Context, target: Target): Effect.Effect<Part> => {
     sampler: sampler(sdk.settings.sampler),
     spanProcessors: [new BatchSpanProcessor(exporter, batch)],
   })
-  return OtelTracer.make.pipe(
+  return yield* OtelTracer.make.pipe(
     Effect.provideService(OtelTracer.OtelTracer, provider.getTracer("weir", version)),
     Effect.map((tracer) => ({
       layer: Layer.succeed(Tracer.Tracer, tracer),
       close: () => provider.shutdown(),
     })),
   )
-}
+})
 
-const logs = (sdk: Context, target: Target): Effect.Effect<Part> => {
+const logs = Effect.fnUntraced(function* (
+  sdk: Context,
+  target: Target,
+): Effect.fn.Return<Part> {
+  const { OTLPLogExporter } = yield* exporters[target.protocol]
   const exporter = watched(sdk, "logs", new OTLPLogExporter(options(sdk, target)), (_) => _.length)
   const provider = new LoggerProvider({
     resource: sdk.resource,
@@ -146,19 +157,19 @@ const logs = (sdk: Context, target: Target): Effect.Effect<Part> => {
       }),
     ],
   })
-  return OtelLogger.make.pipe(
+  return yield* OtelLogger.make.pipe(
     Effect.provideService(OtelLogger.OtelLoggerProvider, provider),
     Effect.map((logger) => ({
       layer: Logger.layer([logger], { mergeWithExisting: true }),
       close: () => provider.shutdown(),
     })),
   )
-}
+})
 
 const metrics = (sdk: Context, target: Target): Effect.Effect<Part> =>
-  OtelMetrics.makeProducer("cumulative").pipe(
+  Effect.all([OtelMetrics.makeProducer("cumulative"), exporters[target.protocol]]).pipe(
     Effect.provideService(OtelResource.Resource, sdk.resource),
-    Effect.map((application) => {
+    Effect.map(([application, { OTLPMetricExporter }]) => {
       const exporter = watched(
         sdk,
         "metrics",

@@ -5,9 +5,14 @@ import { ExportConfigError } from "./ExportConfigError.ts"
 export const signals = ["traces", "logs", "metrics"] as const
 export type Signal = (typeof signals)[number]
 
+/** gRPC cannot be spoken to an HTTP endpoint, so a wrong guess here would only fail later. */
+const protocols = ["http/json", "http/protobuf"] as const
+export type Protocol = (typeof protocols)[number]
+
 /** Where and how one signal is sent. */
 export interface Target {
   readonly url: string
+  readonly protocol: Protocol
   readonly headers: Redacted.Redacted<Readonly<Record<string, string>>>
   readonly timeoutMs: number
   readonly compression: "gzip" | "none"
@@ -36,8 +41,6 @@ export interface Settings {
   readonly sampler: Sampler
   readonly serviceName: string | undefined
   readonly resource: Readonly<Record<string, string>>
-  /** True when protobuf was asked for: JSON is sent instead, and the start says so. */
-  readonly protobufAsked: boolean
 }
 
 /** The value of a variable; an empty one counts as unset, as OpenTelemetry prescribes. */
@@ -151,6 +154,7 @@ const target = (get: Lookup, signal: Signal): Target | undefined => {
   if (address === undefined || exporter === "none") return undefined
   return {
     url: url(endpoint, address, endpoint.startsWith(own) ? "" : `v1/${signal}`),
+    protocol: oneOf(name("PROTOCOL"), get(name("PROTOCOL")), protocols, "http/json"),
     headers: Redacted.make({
       ...pairs("OTEL_EXPORTER_OTLP_HEADERS", get("OTEL_EXPORTER_OTLP_HEADERS")),
       ...pairs(`${own}HEADERS`, get(`${own}HEADERS`)),
@@ -159,12 +163,6 @@ const target = (get: Lookup, signal: Signal): Target | undefined => {
     compression: oneOf(name("COMPRESSION"), get(name("COMPRESSION")), ["none", "gzip"], "none"),
   }
 }
-
-/** gRPC cannot be spoken to an HTTP endpoint, so a wrong guess here would only fail later. */
-const protobufAsked = (get: Lookup): boolean =>
-  perSignal("PROTOCOL").map((name) =>
-    oneOf(name, get(name), ["http/json", "http/protobuf"], "http/json")
-  ).includes("http/protobuf")
 
 const batch = (get: Lookup, prefix: string, delay: number): Batch => {
   const maxQueueSize = integer(get, `${prefix}MAX_QUEUE_SIZE`, "items", 2048)
@@ -245,6 +243,5 @@ export const parse = (get: Lookup): Settings | undefined => {
     sampler: sampler(get),
     serviceName: get("OTEL_SERVICE_NAME"),
     resource: pairs("OTEL_RESOURCE_ATTRIBUTES", get("OTEL_RESOURCE_ATTRIBUTES")),
-    protobufAsked: protobufAsked(get),
   }
 }

@@ -16,4 +16,9 @@ await Effect.runPromise(work.pipe(
 // OpenTelemetry's packages are CommonJS, so whichever was loaded is in this cache.
 const loaded = Object.keys(createRequire(import.meta.url).cache)
   .filter((file) => file.includes("@opentelemetry"))
-console.log(JSON.stringify({ loaded: loaded.length, tookMs: performance.now() - startedAt }))
+const protobuf = loaded.filter((file) => file.includes("-otlp-proto"))
+console.log(JSON.stringify({
+  loaded: loaded.length,
+  protobuf: protobuf.length,
+  tookMs: performance.now() - startedAt,
+}))

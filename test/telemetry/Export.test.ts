@@ -373,18 +373,6 @@ describe("Export", () => {
       )
     }))
 
-  it.live("says that it sends JSON when protobuf is asked for", () =>
-    Effect.gen(function* () {
-      const otlp = yield* collector
-      const { exporting, lines } = fixture({
-        ...quick(otlp.endpoint),
-        OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
-      })
-      yield* exporting(Spans.withSpan("step")(Effect.void))
-      expect(otlp.span("step")).toBeDefined()
-      expect(lines[1]).toContain("OTEL_EXPORTER_OTLP_PROTOCOL asks for http/protobuf")
-    }))
-
   it.live("installs nothing while no endpoint is set", () =>
     Effect.gen(function* () {
       const { exporting, lines } = fixture({ OTEL_TRACES_SAMPLER: "nonsense" })
@@ -405,12 +393,28 @@ describe("a process with the export", () => {
         env,
       }).output()
       if (!success) throw new Error(new TextDecoder().decode(stderr))
-      return JSON.parse(new TextDecoder().decode(stdout)) as { readonly loaded: number }
+      return JSON.parse(new TextDecoder().decode(stdout)) as {
+        readonly loaded: number
+        readonly protobuf: number
+      }
     })
 
   it.live("loads no package of OpenTelemetry while no endpoint is set", () =>
     Effect.gen(function* () {
-      expect((yield* probe({ OTEL_EXPORTER_OTLP_ENDPOINT: "" })).loaded).toBe(0)
+      // Not even with a protocol: without an endpoint nothing is sent.
+      const env = {
+        OTEL_EXPORTER_OTLP_ENDPOINT: "",
+        OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+      }
+      expect((yield* probe(env)).loaded).toBe(0)
+    }))
+
+  it.live("loads the exporters for protobuf only when protobuf is asked for", () =>
+    Effect.gen(function* () {
+      const endpoint = yield* silent
+      expect((yield* probe(quick(endpoint))).protobuf).toBe(0)
+      const asked = { ...quick(endpoint), OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf" }
+      expect((yield* probe(asked)).protobuf).toBeGreaterThan(0)
     }))
 
   it.live("loads them once one is set, and ends by itself after sending", () =>

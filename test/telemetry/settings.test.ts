@@ -58,9 +58,12 @@ describe("settings of the export", () => {
       sampler: { parentBased: true, ratio: 1 },
       serviceName: undefined,
       resource: {},
-      protobufAsked: false,
     })
-    expect(settings?.targets.traces).toMatchObject({ timeoutMs: 10_000, compression: "none" })
+    expect(settings?.targets.traces).toMatchObject({
+      timeoutMs: 10_000,
+      compression: "none",
+      protocol: "http/json",
+    })
   })
 
   it("add the path of the signal to the base address only", () => {

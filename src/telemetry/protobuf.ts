@@ -1,0 +1,4 @@
+/** The exporters for `http/protobuf`; loaded when a signal is sent so. */
+export { OTLPLogExporter } from "@opentelemetry/exporter-logs-otlp-proto"
+export { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto"
+export { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto"
