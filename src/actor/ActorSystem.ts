@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer } from "effect"
 import type { Account } from "./Mailbox.ts"
 import { System } from "./system.ts"
 
@@ -54,14 +54,31 @@ export const ActorSystem: Context.Service<ActorSystem, ActorSystem> = Context.Se
 )
 
 /**
+ * Options of {@link layer}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options {
+  /**
+   * Time for all actors together to handle what they have been told when the service stops; each
+   * has its own `grace` within it. Default 25 seconds.
+   */
+  readonly stop?: Duration.Input
+}
+
+/**
  * Builds an empty system. `Service.layer` does it for every service.
  *
  * @category layers
  * @since 0.1.0
  */
-export const layer = (): Layer.Layer<ActorSystem> =>
+export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
   Layer.sync(ActorSystem, () => {
-    const system = new System(() => {})
+    const system = new System(
+      () => {},
+      Duration.toMillis(Duration.fromInputUnsafe(options.stop ?? "25 seconds")),
+    )
     return {
       unsafe: system,
       kinds: Effect.sync(() =>

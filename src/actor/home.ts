@@ -5,6 +5,7 @@ import type { ActorContext, Definition } from "./ActorContext.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
 import type { LateLedger } from "./handling.ts"
 import type { ActorOptions, Settings } from "./options.ts"
+import type { Line } from "./store.ts"
 import type { AnyRef } from "./types.ts"
 
 /** What is known of a message before it is sent. */
@@ -34,6 +35,8 @@ export interface Home<C> {
   readonly clock: Clock.Clock
   readonly ledger: LateLedger
   readonly service: ServiceTime
+  /** Where the tickets for its mailbox are, when they outlast it. */
+  readonly line: Line | undefined
   /** Runs it in a later turn of the event loop. */
   later(task: () => void): void
   publish(letter: DeadLetter): void

@@ -1,8 +1,7 @@
 import { Cause, Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import type { Rpc } from "effect/rpc"
-import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import type { Bounded } from "../bounded/Bounded.ts"
 import { Quota } from "../bounded/quota.ts"
-import type { Refusal } from "../bounded/Refused.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { TaskTree } from "../task/TaskTree.ts"
@@ -11,6 +10,7 @@ import type { ActorContext, Definition } from "./ActorContext.ts"
 import { Cell, type Stop } from "./cell.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
 import type { How } from "./entry.ts"
+import { Door } from "./door.ts"
 import { MailboxFull, Stopped } from "./errors.ts"
 import { LateLedger } from "./handling.ts"
 import type { Handlers, Home, Plan } from "./home.ts"
@@ -25,6 +25,8 @@ import type { AnyRef } from "./types.ts"
 /** What a kind needs of its system. */
 export interface Surroundings {
   readonly publish: (letter: DeadLetter) => void
+  /** How long a stop that begins now may handle what is queued. */
+  readonly stopGrace: (now: number, ownMs: number) => number
 }
 
 /** An actor's definition and init, built: all actors that it has in this system. */
@@ -40,6 +42,7 @@ export class Kind implements Home<Cell> {
   readonly service: ServiceTime.ServiceTime
   /** What it shows as a bounded thing: the mailbox of a single actor, else the residents. */
   readonly bounded: Bounded
+  readonly line: Door | undefined
   readonly later: (task: () => void) => void
   readonly publish: (letter: DeadLetter) => void
   /** Restarts so far. */
@@ -88,7 +91,8 @@ export class Kind implements Home<Cell> {
     this.ledger = new LateLedger(fiber.getRef(TaskTree).unsafe)
     this.service = ServiceTime.make({ expectedMs: this.settings.expectedMs })
     this.quota = keyed ? new Quota("actors", this.name, this.settings.residents) : undefined
-    this.bounded = this.quota ?? new CurrentMailbox(this)
+    this.line = keyed ? undefined : new Door(this.name, this.settings, () => this.peek("")?.mailbox)
+    this.bounded = this.quota ?? this.line!
     const dispatcher = fiber.cache.scheduler.makeDispatcher()
     this.later = (task) => dispatcher.scheduleTask(task, 0)
     this.publish = surroundings.publish
@@ -159,21 +163,29 @@ export class Kind implements Home<Cell> {
       (exit) =>
         Effect.suspend(() => {
           this.onFailed = undefined
-          return this.stopAll(
-            Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)
-              ? {
-                ending: "shutdown",
-                reason: CancelReason.Shutdown,
-                drainMs: this.settings.graceMs,
-              }
-              : {
-                ending: "shutdown",
-                reason: CancelReason.ParentEnded(this.name),
-                drainMs: 0,
-              },
-          )
+          if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return this.stop
+          return this.stopAll({
+            ending: "shutdown",
+            reason: CancelReason.ParentEnded(this.name),
+            drainMs: 0,
+          })
         }),
     )
+  }
+
+  /** Stops all its actors, and starts no new ones: what is queued is handled within the grace. */
+  get stop(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.onFailed = undefined
+      return this.stopAll({
+        ending: "shutdown",
+        reason: CancelReason.Shutdown,
+        drainMs: this.surroundings.stopGrace(
+          this.clock.currentTimeMillisUnsafe(),
+          this.settings.graceMs,
+        ),
+      })
+    })
   }
 
   private stopAll(stop: Stop): Effect.Effect<void> {
@@ -360,28 +372,6 @@ export class Kind implements Home<Cell> {
       if (cell !== undefined) this.watchIdle(cell.idleSince + idleMs)
     })
   }
-}
-
-/** The mailbox of a single actor, whichever life it is in. */
-class CurrentMailbox implements Bounded {
-  readonly kind = "mailbox"
-  readonly name: string
-  private readonly of: Kind
-  private readonly empty: Bounded
-
-  constructor(of: Kind) {
-    this.of = of
-    this.name = of.name
-    this.empty = new Quota("mailbox", of.name, of.settings.mailbox.concurrency)
-  }
-
-  private get current(): Bounded {
-    return this.of.peek("")?.mailbox ?? this.empty
-  }
-
-  readonly stats = (now: number): Stats => this.current.stats(now)
-  readonly predict = (now: number): number => this.current.predict(now)
-  readonly reserve = (request: Request): Ticket | Refusal => this.current.reserve(request)
 }
 
 export const initOf = (

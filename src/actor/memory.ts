@@ -4,7 +4,7 @@ import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List } from "./entry.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
-import { MailboxTicket, type Options, type Owner, type Rejection } from "./store.ts"
+import { type Line, MailboxTicket, type Options, type Owner, type Rejection } from "./store.ts"
 
 /**
  * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
@@ -37,7 +37,8 @@ export class Mailbox implements Bounded {
   private aside: List | undefined = undefined
   /** In the lanes, stash and offerers not counted. */
   waiting = 0
-  private tickets = 0
+  /** Where its tickets are; undefined until somebody takes one, unless its owner keeps them. */
+  line: Line | undefined
   private highWater = 0
   private waitedMs = 0
   private longestWaitMs = 0
@@ -47,15 +48,19 @@ export class Mailbox implements Bounded {
   private shut = 0
   private closed = false
 
-  constructor(name: string, options: Options, service: ServiceTime, owner: Owner) {
+  constructor(name: string, options: Options, service: ServiceTime, owner: Owner, line?: Line) {
     this.name = name
     this.options = options
     this.service = service
     this.owner = owner
+    this.line = line
     this.lanes = [new List()]
     for (let i = 1; i < options.lanes; i++) this.lanes.push(new List())
   }
 
+  private get tickets(): number {
+    return this.line === undefined ? 0 : this.line.tickets
+  }
   get running(): number {
     return this.going.size
   }
@@ -81,10 +86,10 @@ export class Mailbox implements Bounded {
   offer(entry: Entry, now: number, ticket?: Ticket): Rejection | undefined {
     this.sent++
     const { options } = this
-    const held = ticket instanceof MailboxTicket && ticket.bounded === this && ticket.open
+    const held = ticket instanceof MailboxTicket && ticket.bounded === this.line?.bounded &&
+      ticket.settle()
     let victim: Entry | undefined
-    if (held) this.redeem(ticket)
-    else if (this.waiting + this.tickets >= options.capacity) {
+    if (!held && this.waiting + this.tickets >= options.capacity) {
       if (entry.how === "offer") {
         if (this.offerers >= options.offerers) return this.reject(entry, "Offerers", now)
         ;(this.offering ??= new List()).append(entry)
@@ -220,18 +225,11 @@ export class Mailbox implements Bounded {
     if (
       deadline !== Infinity && wait > 0 && !Feasibility.decide(wait, own, deadline - now)
     ) return this.refuse("Infeasible", now)
-    this.tickets++
+    const ticket = new MailboxTicket(
+      this.line ??= { tickets: 0, bounded: this, freed: () => this.refill() },
+    )
     this.mark()
-    return new MailboxTicket(this, (ticket) => {
-      if (!ticket.open) return
-      this.redeem(ticket)
-      this.refill()
-    })
-  }
-
-  private redeem(ticket: MailboxTicket): void {
-    ticket.open = false
-    this.tickets--
+    return ticket
   }
 
   predict(now: number): number {
@@ -300,7 +298,7 @@ export class Mailbox implements Bounded {
   }
 
   /** Those who wait for room come in as soon as there is some, the first who came first. */
-  private refill(): void {
+  refill(): void {
     const { offering } = this
     while (
       offering !== undefined && offering.head !== undefined &&

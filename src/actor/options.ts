@@ -48,7 +48,7 @@ export interface ActorOptions {
   readonly idle?: Duration.Input
   /** Keyed actors in memory at once. Default 10,000. */
   readonly residents?: number
-  /** HTTP status of `ActorFailed`. Default 500. */
+  /** HTTP status of `ActorFailed`, from 400 to 599. Default 500. */
   readonly failedStatus?: number
   /** How long a message takes, before anything is known. Default: unknown. */
   readonly expected?: Duration.Input
@@ -98,7 +98,7 @@ export const resolve = (
     graceMs: millis(name, "grace", options.grace, 5000),
     idleMs: keyed ? millis(name, "idle", options.idle, 60_000) : Infinity,
     residents: keyed ? count(name, "residents", options.residents, 10_000, 1) : 1,
-    failedStatus: count(name, "failedStatus", options.failedStatus, 500, 400),
+    failedStatus: status(name, options.failedStatus),
     expectedMs: options.expected === undefined
       ? undefined
       : millis(name, "expected", options.expected, 0),
@@ -116,6 +116,13 @@ const count = (
   if (Number.isSafeInteger(value) && value >= least) return value
   throw new Mistake(
     `Actor "${name}": ${option} is ${value}. It must be a whole number, at least ${least}.`,
+  )
+}
+
+const status = (name: string, value = 500): number => {
+  if (Number.isSafeInteger(value) && value >= 400 && value <= 599) return value
+  throw new Mistake(
+    `Actor "${name}": failedStatus is ${value}. It must be a whole number from 400 to 599.`,
   )
 }
 

@@ -54,7 +54,7 @@ export abstract class Runner implements Owner {
     this.home = home
     this.key = key
     this.path = path
-    this.mailbox = new Mailbox(path, home.settings.mailbox, home.service, this)
+    this.mailbox = new Mailbox(path, home.settings.mailbox, home.service, this, home.line)
   }
 
   /** The incarnation cannot go on. */

@@ -1,4 +1,5 @@
 import { Clock, Duration, Effect, type Fiber } from "effect"
+import type { Ticket } from "../bounded/Bounded.ts"
 import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { frameOf } from "../task/scope.ts"
@@ -11,6 +12,7 @@ import { AskCycle, type MailboxFull, type Stopped } from "./errors.ts"
 import { hasStopped, isFull, rejected } from "./failures.ts"
 import { type Handling, handlingOf } from "./handling.ts"
 import type { Plan } from "./home.ts"
+import type { Mailbox } from "./memory.ts"
 import type { AskOptions, SendOptions } from "./types.ts"
 
 /** Finds the actor that a message is for. */
@@ -59,7 +61,7 @@ const send = (
   entry: Entry,
   fiber: Fiber.Fiber<unknown, unknown>,
 ): Effect.Effect<void, MailboxFull | Stopped> => {
-  const rejection = cell.accept(entry, entry.at, frameOf(fiber).ticketFor(cell.mailbox))
+  const rejection = cell.accept(entry, entry.at, ticketIn(fiber, cell.mailbox))
   if (rejection === "stopped") return Effect.fail(hasStopped(cell, entry.tag))
   if (rejection !== undefined) {
     return rejection.reason === "Dropped"
@@ -134,7 +136,7 @@ const answer = (
   detach: boolean,
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
-    const rejection = cell.accept(entry, entry.at, frameOf(fiber).ticketFor(cell.mailbox))
+    const rejection = cell.accept(entry, entry.at, ticketIn(fiber, cell.mailbox))
     if (rejection === "stopped") return resume(Effect.fail(hasStopped(cell, entry.tag)))
     if (rejection !== undefined) return resume(Effect.fail(rejected(cell, entry.tag, rejection)))
     if (asker !== undefined) (asker.waitsFor ??= []).push(entry)
@@ -172,6 +174,12 @@ const reasonOf = (fiber: Fiber.Fiber<unknown, unknown>): CancelReason.CancelReas
   const task = frame.task as Handling | undefined
   return frame.effectiveReason() ?? CancelReason.ParentEnded(task?.name ?? "asker")
 }
+
+/** The place that this work took at the door, if it did. */
+const ticketIn = (
+  fiber: Fiber.Fiber<unknown, unknown>,
+  { line }: Mailbox,
+): Ticket | undefined => line === undefined ? undefined : frameOf(fiber).ticketFor(line.bounded)
 
 const missing = ({ absent }: Absent): Effect.Effect<never, MailboxFull | Stopped> =>
   absent instanceof Mistake ? Effect.die(absent) : Effect.fail(absent)

@@ -29,16 +29,37 @@ export interface Owner {
   readonly lost: (entry: Entry, outcome: "expired" | "dropped") => void
 }
 
+/** The tickets for a mailbox. Those of a single actor outlast its mailboxes. */
+export interface Line {
+  /** Open ones. */
+  tickets: number
+  /** What they are tickets for. */
+  readonly bounded: Bounded
+  /** There is room again. */
+  readonly freed: () => void
+}
+
 /** A place in a mailbox, taken at the door. */
 export class MailboxTicket implements Ticket {
   open = true
   readonly bounded: Bounded
-  private readonly settle: (ticket: MailboxTicket) => void
+  private readonly line: Line
 
-  constructor(bounded: Bounded, settle: (ticket: MailboxTicket) => void) {
-    this.bounded = bounded
-    this.settle = settle
+  constructor(line: Line) {
+    this.bounded = line.bounded
+    this.line = line
+    line.tickets++
   }
 
-  readonly release = (): void => this.settle(this)
+  /** Ends it; a second call does nothing. */
+  settle(): boolean {
+    if (!this.open) return false
+    this.open = false
+    this.line.tickets--
+    return true
+  }
+
+  readonly release = (): void => {
+    if (this.settle()) this.line.freed()
+  }
 }

@@ -18,8 +18,9 @@ export interface Policy {
   /** Time from the arrival of the request to its answer. Default 30 seconds. */
   readonly deadline?: Duration.Input
   /**
-   * Names of the bounded things (pools, bulkheads) that the handler uses. Each request takes a
-   * ticket in all of them at the door, or is refused there. An unknown name fails the start.
+   * Names of the bounded things (pools, bulkheads, single actors) that the handler uses. Each
+   * request takes a ticket in all of them at the door, or is refused there: for an actor the first
+   * message redeems it. An unknown name fails the start, and so do actors with keys.
    */
   readonly uses?: ReadonlyArray<string>
   /**

@@ -21,6 +21,7 @@ import { NoRow } from "../store/NoRow.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
+import { cycle, fromAsk } from "./asks.ts"
 import { behind } from "./behind.ts"
 import { cleanupAbandoned, deadlineExceeded, internal, payloadTooLarge } from "./fixed.ts"
 import { randomOf, retryAfter } from "./jitter.ts"
@@ -171,7 +172,7 @@ export const fromError = (error: unknown, allowed: (url: string) => ReadonlyArra
   if (error instanceof NoRow) {
     return { slug: "no-row", status: 404, title: "There is no such thing" }
   }
-  return undefined
+  return fromAsk(error)
 }
 
 const fromServerError = (
@@ -267,7 +268,10 @@ export const fromCause = (
       if (HttpServerResponse.isHttpServerResponse(error)) return Effect.succeed(error)
       const problem = behind(error, (at) => fromError(at, allowed))
       if (problem !== undefined && problem !== internal) {
-        return Effect.succeed(render(problem, random))
+        const answer = render(problem, random)
+        return problem.slug === cycle
+          ? Effect.as(logBug(cause, fiber), answer)
+          : Effect.succeed(answer)
       }
       if (problem === undefined && HttpServerRespondable.isRespondable(error)) {
         return Effect.orDie(HttpServerRespondable.toResponse(error))

@@ -103,10 +103,17 @@ const resolveUse = (registry: Saturation, endpoint: string, name: string): Bound
   }
   const bounded = find(name)
   if (bounded !== undefined) return bounded
+  if (registry.get(name)?.kind === "actors") {
+    throw new Mistake(
+      `Policy of ${endpoint} uses "${name}", which are actors with keys: in which mailbox to take a ` +
+        "place is not known before the handler names the key. Leave it out, and let the handler " +
+        "fail with MailboxFull when that mailbox is full.",
+    )
+  }
   const known = registry.snapshot(0).filter((stats) => find(stats.name) !== undefined)
     .map((stats) => `"${stats.name}"`).join(", ")
   throw new Mistake(
-    `Policy of ${endpoint} uses "${name}", but there is no such pool. Known: ${
+    `Policy of ${endpoint} uses "${name}", but there is no such pool or actor. Known: ${
       known === "" ? "none" : known
     }. Provide its layer to the service, or correct the name.`,
   )

@@ -8,25 +8,13 @@ import {
 } from "../store/DatabaseUnavailable.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
+import { type AskErrors, askErrors } from "./asked.ts"
+import { asProblem, members, type, type Wire } from "./wire.ts"
 
 /**
  * The failures that supervision declares for every endpoint, as the problems that the edge renders
  * (`Problem.ts`): they document the wire format, and decode it for typed clients.
  */
-
-interface Wire {
-  readonly type: string
-  readonly title: string
-  readonly status: number
-  readonly detail?: string
-}
-
-const members = { title: Schema.String, detail: Schema.optionalKey(Schema.String) } as const
-
-const type = <Slug extends string>(slug: Slug) =>
-  Schema.Literal(`urn:weir:problem:${slug}` as const)
-
-const asProblem = HttpApiSchema.asJson({ contentType: "application/problem+json" })
 
 const refusedType = type("refused")
 const deadlineType = type("deadline-exceeded")
@@ -180,6 +168,7 @@ export type Errors = readonly [
   typeof UnavailableProblem,
   typeof CancelledProblem,
   typeof AbandonedProblem,
+  ...AskErrors,
 ]
 
 /** The declared failures. */
@@ -189,4 +178,5 @@ export const errors: Errors = [
   UnavailableProblem,
   CancelledProblem,
   AbandonedProblem,
+  ...askErrors,
 ]

@@ -7,6 +7,7 @@ import { type Outcome, TaskRecord } from "../task/record.ts"
 import { CancelScope, CurrentScope, root } from "../task/scope.ts"
 import * as Spans from "../telemetry/Spans.ts"
 import { answers, polish, statusOf } from "./answer.ts"
+import { turnedAway } from "./asks.ts"
 import type { Compiled, Env, Handler } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
 import type { Door } from "./door.ts"
@@ -149,7 +150,7 @@ export class Run extends TaskRecord implements Entered, Running {
       if (reason !== undefined) Spans.annotateCancel(this.fiber!, reason)
     } else if (refused !== undefined) {
       this.result = "refused"
-      this.refusedFor = refused.reason
+      this.refusedFor = refused
     } else if (!Cause.hasDies(cause)) {
       // An error that the endpoint or the middleware declares is an answer.
       this.result = "completed"
@@ -197,9 +198,13 @@ export class Run extends TaskRecord implements Entered, Running {
   }
 }
 
-const refusedIn = (cause: Cause.Cause<unknown>): Refused | undefined => {
+/** Why it was refused, by a bounded thing or by an actor. */
+const refusedIn = (cause: Cause.Cause<unknown>): Reason | undefined => {
   for (const reason of cause.reasons) {
-    if (reason._tag === "Fail" && reason.error instanceof Refused) return reason.error
+    if (reason._tag !== "Fail") continue
+    if (reason.error instanceof Refused) return reason.error.reason
+    const turned = turnedAway(reason.error)
+    if (turned !== undefined) return turned
   }
   return undefined
 }

@@ -6,6 +6,7 @@
 import { Config, Console, Context, Duration, Effect, Layer, Schema, type Scope } from "effect"
 import { HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
+import { type ActorSystem, layer as actorSystem } from "../actor/ActorSystem.ts"
 import * as Admission from "../admission/Admission.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import { compiling, type Doors } from "../edge/compiling.ts"
@@ -37,9 +38,13 @@ import { runMain } from "./main.ts"
  */
 export interface Options<Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER> {
   /** The layers of the API's groups, merged. */
-  readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>, E, R | Supervised.Supervised>
-  /** What the handlers need: pools, databases. Built first, closed last. */
-  readonly resources?: Layer.Layer<R, ER>
+  readonly handlers: Layer.Layer<
+    HttpApiGroup.ToService<Id, Groups>,
+    E,
+    R | Supervised.Supervised | ActorSystem
+  >
+  /** What the handlers need: pools, databases, actors. Built first, closed last. */
+  readonly resources?: Layer.Layer<R, ER, ActorSystem>
   /** Where to listen, and limits of the socket. */
   readonly server?: Server.Options
   /** Defaults for every endpoint's policy. */
@@ -64,8 +69,9 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
  * @category models
  * @since 0.1.0
  */
-export type Needed<R, ER> = [Exclude<R, Supervised.Supervised>] extends [never] ? unknown
-  : { readonly resources: Layer.Layer<R, ER> }
+export type Needed<R, ER> = [Exclude<R, Supervised.Supervised | ActorSystem>] extends [never]
+  ? unknown
+  : { readonly resources: Layer.Layer<R, ER, ActorSystem> }
 
 /**
  * How a service stops; the budgets add up to the longest time that it can take.
@@ -80,6 +86,8 @@ export interface DrainOptions {
   readonly grace?: Duration.Input
   /** For the cleanup of those that had to be cancelled. Default 5 seconds. */
   readonly cleanup?: Duration.Input
+  /** For all actors together to handle what they have been told. Default 25 seconds. */
+  readonly actors?: Duration.Input
   /** For the handlers to close, and again for the resources. Default 5 seconds. */
   readonly close?: Duration.Input
 }
@@ -109,7 +117,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
   )
   const closeMs = drainMs(options.drain, "close", "5 seconds")
   const resources = closesWithin(
-    (options.resources ?? Layer.empty) as Layer.Layer<R, ER>,
+    (options.resources ?? Layer.empty) as Layer.Layer<R, ER, ActorSystem>,
     "resources",
     closeMs,
   )
@@ -173,6 +181,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     Layer.provide(handlers),
     Layer.provide(resources),
     Layer.provide(checked),
+    Layer.provide(actorSystem({ stop: options.drain?.actors ?? "25 seconds" })),
     Layer.provide(Layer.provideMerge(telemetry(api.identifier), registries())),
   ) as Layer.Layer<Server.Server, E | ER | StartError>
 }

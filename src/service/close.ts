@@ -1,4 +1,5 @@
-import { Duration, Effect, type Exit, Layer, Scope } from "effect"
+import { Context, Duration, Effect, type Exit, Layer, Scope } from "effect"
+import { ActorSystem } from "../actor/ActorSystem.ts"
 import { endsWithin } from "./drain.ts"
 
 /** A part of the service was left behind: its finalizers did not end in time. */
@@ -9,6 +10,8 @@ export class NotClosed extends Error {
 /**
  * The layer, but what is below it need not wait for its close for ever. One finalizer that hangs, or
  * a request that was left behind with a connection in its hands, would otherwise keep the process.
+ *
+ * Its actors stop first, in a time of their own: what they were told before is handled.
  */
 export const closesWithin = <A, E, R>(
   layer: Layer.Layer<A, E, R>,
@@ -16,14 +19,50 @@ export const closesWithin = <A, E, R>(
   ms: number,
 ): Layer.Layer<A, E, R> =>
   Layer.fromBuild((memoMap, scope) =>
-    Effect.suspend(() => {
+    Effect.withFiber((fiber) => {
       const own = Scope.makeUnsafe()
+      const system = Context.getOrUndefined(
+        fiber.context as Context.Context<ActorSystem>,
+        ActorSystem,
+      )?.unsafe
+      const below = new Set(system?.kinds)
+      const actors = Effect.suspend(() => {
+        const kinds = system?.kinds.filter((kind) => !below.has(kind)) ?? []
+        return kinds.length === 0 ? Effect.void : stopActors(system!, kinds, ms)
+      })
       return Effect.andThen(
-        Scope.addFinalizerExit(scope, (exit) => close(own, exit, name, ms)),
+        Scope.addFinalizerExit(
+          scope,
+          (exit) => Effect.andThen(actors, close(own, exit, name, ms)),
+        ),
         Layer.buildWithMemoMap(layer, memoMap, own),
       )
     })
   )
+
+type System = ActorSystem["unsafe"]
+
+const stopActors = (system: System, kinds: System["kinds"], cleanupMs: number) =>
+  Effect.gen(function* () {
+    const actors = kinds.map(({ name }) => name).join(", ")
+    let report: Effect.Success<ReturnType<System["stop"]>> | undefined
+    const ended = yield* endsWithin(
+      "stop: actors",
+      Effect.map(system.stop(kinds), (it) => {
+        report = it
+      }),
+      system.stopMs + cleanupMs,
+    )
+    if (!ended) return yield* Effect.logWarning(`Actors were left behind: ${actors}`)
+    const { discarded, pending } = report!
+    yield* Effect.logInfo(`Actors stopped (${actors}): ${pending} pending, ${discarded} discarded`)
+    if (discarded > 0) {
+      yield* Effect.logWarning(
+        `${discarded} messages were accepted and not handled: their actor's grace was over. ` +
+          "They are dead letters.",
+      )
+    }
+  })
 
 const close = (
   scope: Scope.Closeable,

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Bulkhead, Policy, Service, Supervised } from "@weir/runtime"
+import { Actor, Bulkhead, Policy, Service, Supervised } from "@weir/runtime"
 import { Cause, Effect, Exit, Layer, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
+import { Rpc } from "effect/rpc"
+
+const Look = Rpc.make("Look")
+const Till = Actor.single("Till", [Look])
+const Stock = Actor.make("Stock", [Look])
 
 const startWith = (uses: ReadonlyArray<string>) => {
   class Api extends HttpApi.make("shop").add(
@@ -15,7 +20,11 @@ const startWith = (uses: ReadonlyArray<string>) => {
     "stock",
     (handlers) => Effect.succeed(handlers.handleAll({ look: () => Effect.succeed("four") })),
   )
-  const resources = Layer.effectDiscard(Bulkhead.make({ name: "mail", capacity: 2 }))
+  const resources = Layer.mergeAll(
+    Layer.effectDiscard(Bulkhead.make({ name: "mail", capacity: 2 })),
+    Till.toLayer({ Look: () => Effect.void }),
+    Stock.toLayer({ Look: () => Effect.void }),
+  )
   return Effect.exit(Effect.scoped(Layer.build(
     Service.layer(Api, { handlers, resources, server: { port: 0 } }),
   )))
@@ -28,14 +37,26 @@ describe("the names in a policy's uses", () => {
         const exit = yield* startWith(["mail", name])
         expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({
           _tag: "Mistake",
-          message: `Policy of stock.look uses "${name}", but there is no such pool. ` +
-            'Known: "mail". Provide its layer to the service, or correct the name.',
+          message: `Policy of stock.look uses "${name}", but there is no such pool or actor. ` +
+            'Known: "mail", "Till". Provide its layer to the service, or correct the name.',
         })
       }))
   }
 
-  it.live("a bulkhead of the resources is found", () =>
+  it.live("actors with keys fail the start with one sentence that says why", () =>
     Effect.gen(function* () {
-      expect(Exit.isSuccess(yield* startWith(["mail"]))).toBe(true)
+      const exit = yield* startWith(["Stock"])
+      expect(Exit.isFailure(exit) && Cause.squash(exit.cause)).toMatchObject({
+        _tag: "Mistake",
+        message:
+          'Policy of stock.look uses "Stock", which are actors with keys: in which mailbox ' +
+          "to take a place is not known before the handler names the key. Leave it out, and let " +
+          "the handler fail with MailboxFull when that mailbox is full.",
+      })
+    }))
+
+  it.live("a bulkhead and a single actor of the resources are found", () =>
+    Effect.gen(function* () {
+      expect(Exit.isSuccess(yield* startWith(["mail", "Till"]))).toBe(true)
     }))
 })

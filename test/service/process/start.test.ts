@@ -112,7 +112,7 @@ describe("a start that cannot succeed exits with 1 and one sentence", () => {
         FIXTURE_USES: "databse",
       })
       expect(said).toMatch(
-        /^Cannot start: Policy of fixture\.fast uses "databse", but there is no such pool\. Known: .*"database"/,
+        /^Cannot start: Policy of fixture\.fast uses "databse", but there is no such pool or actor\. Known: .*"database"/,
       )
     }))
 })
