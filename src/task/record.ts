@@ -39,6 +39,9 @@ export class TaskRecord implements TaskAccount {
   background = false
   /** Tasks that it started into a scope which may close later than it ends. */
   children: Set<TaskRecord> | undefined = undefined
+  /** Its neighbours in the list of live tasks; only the tree sets them. */
+  older: TaskRecord | undefined = undefined
+  younger: TaskRecord | undefined = undefined
   private waiting: string | undefined = undefined
   private identity: string | undefined = undefined
   private settled: Array<() => void> | undefined = undefined

@@ -6,6 +6,51 @@ import { attempt, inTurn } from "./turn.ts"
 const replayCapacity = 1024
 
 /**
+ * The live tasks, oldest first. The list runs through the records themselves: a `Set` makes a new
+ * table every few additions, and its old ones, once the garbage collector has aged them, keep the
+ * newer ones alive, and with them the garbage of the requests between.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export class Live implements Iterable<TaskRecord> {
+  /** How many there are. */
+  size = 0
+  private head: TaskRecord | undefined = undefined
+  private tail: TaskRecord | undefined = undefined
+
+  /** Appends a task that is not in the list. */
+  add(record: TaskRecord): void {
+    const last = this.tail
+    record.older = last
+    if (last === undefined) this.head = record
+    else last.younger = record
+    this.tail = record
+    this.size++
+  }
+
+  /** Takes out a task that is in the list. */
+  delete(record: TaskRecord): void {
+    const { older, younger } = record
+    if (older === undefined) this.head = younger
+    else older.younger = younger
+    if (younger === undefined) this.tail = older
+    else younger.older = older
+    record.older = record.younger = undefined
+    this.size--
+  }
+
+  *[Symbol.iterator](): Generator<TaskRecord> {
+    for (let at = this.head; at !== undefined;) {
+      // It may be taken out meanwhile.
+      const next: TaskRecord | undefined = at.younger
+      yield at
+      at = next
+    }
+  }
+}
+
+/**
  * The synchronous core of a tree: the live tasks of one service. Nothing in it outlives its task.
  *
  * @category models
@@ -13,7 +58,7 @@ const replayCapacity = 1024
  */
 export class Tree implements Ledger<TaskRecord> {
   /** The live tasks, oldest first. */
-  readonly live: Set<TaskRecord> = new Set()
+  readonly live: Live = new Live()
   /** Tasks started, by kind. */
   readonly started: Map<string, number> = new Map()
   /** Tasks ended, by kind and outcome. */
