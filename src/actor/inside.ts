@@ -32,7 +32,10 @@ const stash = Effect.withFiber((fiber) => {
   return Effect.die(stashSignal)
 })
 
-/** The actor's own view of itself. */
+/**
+ * The actor's own view of itself. Every actor has one for as long as it lives, so what it can do is
+ * made when it is asked for: six closures would be a sixth of the memory of an idle actor.
+ */
 export class Inside {
   readonly cell: Cell
   readonly incarnation: number
@@ -64,7 +67,9 @@ export class Inside {
     return this.cell.key
   }
 
-  readonly stash: Effect.Effect<never> = stash
+  get stash(): Effect.Effect<never> {
+    return stash
+  }
 
   get unstashAll(): Effect.Effect<void> {
     const { cell } = this
@@ -84,99 +89,109 @@ export class Inside {
     )
   }
 
-  readonly spawn: ActorContext["spawn"] = (actor, name, init, options) =>
-    Effect.withFiber((fiber) => {
-      const { cell } = this
-      if (!this.live) {
-        return Effect.die(
-          new Mistake(`Actor "${cell.path}" cannot spawn "${name}": this life of it has ended.`),
-        )
-      }
-      if (cell.children?.has(name)) {
-        return Effect.die(
-          new Mistake(`Actor "${cell.path}" has a child named "${name}" already.`),
-        )
-      }
-      return Effect.succeed(
-        cell.home.spawn(
-          cell,
-          actor as never,
-          name,
-          init as never,
-          options,
-          fiber as Fiber.Fiber<unknown, unknown>,
-        ) as never,
-      )
-    })
-
-  readonly watch = <R>(
-    ref: AnyRef,
-    then: (terminated: Terminated) => Effect.Effect<void, never, R>,
-  ): Effect.Effect<void, never, R> =>
-    this.begin((context) => {
-      const name = `watch ${ref.path}`
-      this.undo(name)
-      let control: Control | undefined
-      const notify = (terminated: Terminated) => {
-        control = {
-          name,
-          context,
-          effect: Effect.suspend(() => {
-            this.cell.undo?.delete(name)
-            return then(terminated) as Effect.Effect<void>
-          }),
+  get spawn(): ActorContext["spawn"] {
+    return (actor, name, init, options) =>
+      Effect.withFiber((fiber) => {
+        const { cell } = this
+        if (!this.live) {
+          return Effect.die(
+            new Mistake(`Actor "${cell.path}" cannot spawn "${name}": this life of it has ended.`),
+          )
         }
-        this.cell.command(control)
-      }
-      const other = reachOf(ref).peek()
-      let remove: (() => void) | undefined
-      this.keep(name, () => {
-        remove?.()
-        if (control !== undefined) this.cell.retract(control)
+        if (cell.children?.has(name)) {
+          return Effect.die(
+            new Mistake(`Actor "${cell.path}" has a child named "${name}" already.`),
+          )
+        }
+        return Effect.succeed(
+          cell.home.spawn(
+            cell,
+            actor as never,
+            name,
+            init as never,
+            options,
+            fiber as Fiber.Fiber<unknown, unknown>,
+          ) as never,
+        )
       })
-      if (other === undefined) notify({ path: ref.path, reason: "not-running", cause: undefined })
-      else remove = other.onTerminated(notify)
-    })
+  }
 
-  readonly unwatch = (ref: AnyRef): Effect.Effect<void> =>
-    Effect.sync(() => this.undo(`watch ${ref.path}`))
-
-  readonly timer = <R>(
-    name: string,
-    when: { readonly after: Duration.Input } | { readonly every: Duration.Input },
-    effect: Effect.Effect<void, never, R>,
-  ): Effect.Effect<void, never, R> =>
-    this.begin((context) => {
-      const key = `timer ${name}`
-      this.undo(key)
-      const every = "every" in when
-      const ms = Duration.toMillis(Duration.fromInputUnsafe(every ? when.every : when.after))
-      if (every && !(ms > 0)) throw new Mistake(`Timer "${name}": every must be above zero.`)
-      this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
-        if (due === undefined) return now + ms
-        return every ? Math.max(now, due) + ms : undefined
+  get watch(): ActorContext["watch"] {
+    return <R>(
+      ref: AnyRef,
+      then: (terminated: Terminated) => Effect.Effect<void, never, R>,
+    ): Effect.Effect<void, never, R> =>
+      this.begin((context) => {
+        const name = `watch ${ref.path}`
+        this.undo(name)
+        let control: Control | undefined
+        const notify = (terminated: Terminated) => {
+          control = {
+            name,
+            context,
+            effect: Effect.suspend(() => {
+              this.cell.undo?.delete(name)
+              return then(terminated) as Effect.Effect<void>
+            }),
+          }
+          this.cell.command(control)
+        }
+        const other = reachOf(ref).peek()
+        let remove: (() => void) | undefined
+        this.keep(name, () => {
+          remove?.()
+          if (control !== undefined) this.cell.retract(control)
+        })
+        if (other === undefined) notify({ path: ref.path, reason: "not-running", cause: undefined })
+        else remove = other.onTerminated(notify)
       })
-    })
+  }
 
-  readonly cancelTimer = (name: string): Effect.Effect<void> =>
-    Effect.sync(() => this.undo(`timer ${name}`))
+  get unwatch(): ActorContext["unwatch"] {
+    return (ref: AnyRef): Effect.Effect<void> => Effect.sync(() => this.undo(`watch ${ref.path}`))
+  }
 
-  readonly receiveTimeout = <R>(
-    duration: Duration.Input,
-    effect: Effect.Effect<void, never, R>,
-  ): Effect.Effect<void, never, R> =>
-    this.begin((context) => {
-      const key = "receiveTimeout"
-      this.undo(key)
-      const ms = Duration.toMillis(Duration.fromInputUnsafe(duration))
-      if (!(ms > 0)) throw new Mistake("receiveTimeout: the duration must be above zero.")
-      const { cell } = this
-      let from = cell.now()
-      this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
-        if (due !== undefined) from = now
-        return Math.max(from, cell.lastAt) + ms
-      }, () => cell.lastAt + ms > cell.now())
-    })
+  get timer(): ActorContext["timer"] {
+    return <R>(
+      name: string,
+      when: { readonly after: Duration.Input } | { readonly every: Duration.Input },
+      effect: Effect.Effect<void, never, R>,
+    ): Effect.Effect<void, never, R> =>
+      this.begin((context) => {
+        const key = `timer ${name}`
+        this.undo(key)
+        const every = "every" in when
+        const ms = Duration.toMillis(Duration.fromInputUnsafe(every ? when.every : when.after))
+        if (every && !(ms > 0)) throw new Mistake(`Timer "${name}": every must be above zero.`)
+        this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
+          if (due === undefined) return now + ms
+          return every ? Math.max(now, due) + ms : undefined
+        })
+      })
+  }
+
+  get cancelTimer(): ActorContext["cancelTimer"] {
+    return (name: string): Effect.Effect<void> => Effect.sync(() => this.undo(`timer ${name}`))
+  }
+
+  get receiveTimeout(): ActorContext["receiveTimeout"] {
+    return <R>(
+      duration: Duration.Input,
+      effect: Effect.Effect<void, never, R>,
+    ): Effect.Effect<void, never, R> =>
+      this.begin((context) => {
+        const key = "receiveTimeout"
+        this.undo(key)
+        const ms = Duration.toMillis(Duration.fromInputUnsafe(duration))
+        if (!(ms > 0)) throw new Mistake("receiveTimeout: the duration must be above zero.")
+        const { cell } = this
+        let from = cell.now()
+        this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
+          if (due !== undefined) from = now
+          return Math.max(from, cell.lastAt) + ms
+        }, () => cell.lastAt + ms > cell.now())
+      })
+  }
 
   /** Begins something that runs code of the caller later, in the caller's context. */
   private begin(start: (context: Context.Context<never>) => void): Effect.Effect<void> {
