@@ -2,7 +2,7 @@
  * The metrics of a service: counters for the hot path, and their text for Prometheus.
  *
  * **Details** – *Bounded by* the number of endpoints (1 000), pools (1 000), bounded things
- * (1 000) and task kinds (100); what is beyond counts under `other`. *Owned by* the service (or the
+ * (1 000), supervised children (1 000) and task kinds (100); what is beyond counts under `other`. *Owned by* the service (or the
  * process, outside one). *Seen in* `GET /metrics` and in the OTLP export. Every name, unit and
  * label is in {@link table} and in `docs/telemetry.md`.
  *
@@ -58,6 +58,8 @@ export interface Metrics {
   readonly endpoint: (name: string, method?: string) => Endpoint
   /** A histogram of the waits, in milliseconds, for slots of the pool of that name. */
   readonly poolWait: (name: string) => { observe(waitMs: number): void }
+  /** Counts a restart of a supervised child. */
+  readonly supervisorRestart: (supervisor: string, child: string) => void
   /** Counts spans or log records that were not delivered. */
   readonly exportDropped: (
     signal: "traces" | "logs",
@@ -72,6 +74,7 @@ export interface Metrics {
 
 const maxEndpoints = 1000
 const maxPools = 1000
+const maxSupervised = 1000
 
 /** The member of that key; the one called `other` once the map is full. */
 const member = <A>(
@@ -116,6 +119,7 @@ const runtime = (): string => {
 export const makeUnsafe = (): Metrics => {
   const endpoints = new Map<string, EndpointSeries>()
   const pools = new Map<string, { readonly name: string; readonly timing: Timing }>()
+  const restarts = new Map<string, { readonly labels: ReadonlyArray<string>; value: number }>()
   const dropped = new Map<string, { readonly labels: ReadonlyArray<string>; value: number }>()
   const sources = new Set<(now: number) => Reading>()
   return {
@@ -126,6 +130,12 @@ export const makeUnsafe = (): Metrics => {
         name: name as string,
         timing: new Timing(definitions.poolWait.buckets),
       })).timing,
+    supervisorRestart: (supervisor, child) => {
+      member(restarts, maxSupervised, [supervisor, child], ([supervisor, child]) => ({
+        labels: [supervisor as string, child ?? other],
+        value: 0,
+      })).value++
+    },
     exportDropped: (signal, reason, count) => {
       member(dropped, Infinity, [signal, reason], (labels) => ({ labels, value: 0 })).value += count
     },
@@ -145,6 +155,10 @@ export const makeUnsafe = (): Metrics => {
         {
           definition: definitions.poolWait,
           samples: waits.map(({ name, timing }) => timing.sample([name])),
+        },
+        {
+          definition: definitions.supervisorRestarts,
+          samples: Array.from(restarts.values(), (_) => ({ ..._ })),
         },
         { definition: definitions.exportDropped, samples: lost },
         ...processFamilies(),

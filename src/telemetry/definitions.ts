@@ -124,6 +124,13 @@ export const definitions = {
     ),
     buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
   },
+  supervisorRestarts: define(
+    "weir_supervisor_restarts_total",
+    "counter",
+    "{restart}",
+    ["supervisor", "child"],
+    "Restarts of supervised children; those started later than their supervisor count as `dynamic`.",
+  ),
   exportDropped: define(
     "weir_export_dropped_total",
     "counter",
