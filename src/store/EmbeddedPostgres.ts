@@ -76,7 +76,7 @@ export interface Options {
  * As root the server runs as the owner of the directory, else as `systemUser`.
  *
  * A server that ends before its users, however it ends, is started again, on the same port: its
- * process is looked at twice a second. There are 8 attempts, the first at once, the others after
+ * process is looked at twice a second, its port every five. There are 8 attempts, the first at once, the others after
  * 0.5, 1, 2, 4, 8, 16 and 30 s, each with a line in the log; a server that then lives for a minute
  * has all of them again. Of several processes one starts it, the others find it running. Nothing is
  * started once the scope closes. After the last attempt work fails until the service is started
@@ -127,7 +127,7 @@ const run = Effect.fnUntraced(function* (
       keep({
         name: `PostgreSQL in ${site.directory}`,
         pid,
-        alive,
+        alive: (pid, look) => alive({ pid, port }, look),
         revive: Effect.map(
           revive(site, password, port, options.settings),
           (postmaster) => postmaster.pid,

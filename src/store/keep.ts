@@ -7,7 +7,8 @@ export interface Kept {
   /** For the log, such as `PostgreSQL in /srv/shop/.weir/postgres`. */
   readonly name: string
   readonly pid: number
-  readonly alive: (pid: number) => Effect.Effect<boolean>
+  /** Asked twice a second; the looks at one process are counted from 0. */
+  readonly alive: (pid: number, look: number) => Effect.Effect<boolean>
   /** Starts it again, or finds that somebody else has; its new process. */
   readonly revive: Effect.Effect<number, DatabaseStartError>
 }
@@ -28,7 +29,7 @@ export const keep = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<v
   let attempts = 0
   for (;;) {
     const since = clock.currentTimeMillisUnsafe()
-    while (yield* kept.alive(pid)) yield* Effect.sleep(lookEveryMs)
+    for (let look = 0; yield* kept.alive(pid, look); look++) yield* Effect.sleep(lookEveryMs)
     if (clock.currentTimeMillisUnsafe() - since >= calmMs) attempts = 0
     let trouble = `${kept.name} has ended (process ${pid})`
     let remedy = "Read server.log in that directory"

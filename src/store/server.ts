@@ -210,28 +210,53 @@ const isOurs = (
   }).pipe(Effect.scoped, Effect.catchCause(() => Effect.succeed(false)))
 
 /**
- * Whether the server's first process still runs. A process that has ended but was never reaped, as
- * in a container without an init, counts as ended on Linux.
+ * Whether the server still runs, for who looks again and again: without `/proc`, which Deno shows
+ * only to programs that may do everything. A process that has ended but was never reaped, as in a
+ * container without an init, keeps its number: so every tenth look also knocks at the port.
  */
-export const alive = (pid: number): Effect.Effect<boolean> =>
-  Deno.build.os === "linux" ? isPostgres(pid) : Effect.sync(() => {
-    try {
-      return process.kill(pid, 0)
-    } catch (error) {
-      return !(error instanceof Error && "code" in error && error.code === "ESRCH")
-    }
+export const alive = (
+  { pid, port }: Pick<Postmaster, "pid" | "port">,
+  look: number,
+): Effect.Effect<boolean> =>
+  Effect.suspend(() => {
+    if (!exists(pid)) return Effect.succeed(false)
+    return look % 10 === 9 ? listens(port) : Effect.succeed(true)
   })
+
+const exists = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH")
+  }
+}
+
+const listens = (port: number): Effect.Effect<boolean> =>
+  Effect.promise(() =>
+    Deno.connect({ hostname: "127.0.0.1", port }).then(
+      (connection) => {
+        connection.close()
+        return true
+      },
+      (error) => !(error instanceof Deno.errors.ConnectionRefused),
+    )
+  )
 
 /** Unknown counts as yes: taking the directory of a live server would damage it. */
 const isPostgres = (pid: number): Effect.Effect<boolean> =>
-  Effect.promise(() =>
-    Deno.build.os === "linux"
-      ? Deno.readTextFile(`/proc/${pid}/cmdline`).then(
-        (line) => /postgres/.test(line.split("\0")[0] ?? ""),
-        (error) => !(error instanceof Deno.errors.NotFound),
-      )
-      : Promise.resolve(true)
-  )
+  Deno.build.os === "linux"
+    ? Effect.match(
+      // By another program, because Deno itself may not (see `alive`).
+      run("cat", [`/proc/${pid}/cmdline`], undefined),
+      {
+        onFailure: () => true,
+        onSuccess: ({ code, stderr, stdout }) =>
+          code === 0
+            ? /postgres/.test(stdout.split("\0")[0] ?? "")
+            : !stderr.includes("No such file"),
+      },
+    )
+    : Effect.succeed(true)
 
 /** Starts a new log when the old one has grown past 1 MiB; returns how much of it there is. */
 const shorten = async (log: string): Promise<number> => {

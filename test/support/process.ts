@@ -31,13 +31,14 @@ const foreign = /^(DATABASE_URL|WEIR_.*|OTEL_.*|PORT|HOST)$/
 export const start = (
   program: string,
   env: Readonly<Record<string, string>> = {},
+  permissions: ReadonlyArray<string> = ["-A"],
 ): Effect.Effect<Process, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const inherited = Object.entries(Deno.env.toObject())
         .filter(([name]) => !foreign.test(name))
       const child = new Deno.Command(Deno.execPath(), {
-        args: ["run", "-A", "--no-prompt", "--quiet", `${programs}${program}.ts`],
+        args: ["run", ...permissions, "--no-prompt", "--quiet", `${programs}${program}.ts`],
         cwd: root,
         clearEnv: true,
         env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
@@ -72,13 +73,14 @@ export const start = (
 export const service = (
   url: Redacted.Redacted | undefined,
   env: Readonly<Record<string, string>> = {},
+  permissions?: ReadonlyArray<string>,
 ): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const process = yield* start("service", {
       PORT: "0",
       ...(url === undefined ? {} : { DATABASE_URL: Redacted.value(url) }),
       ...env,
-    })
+    }, permissions)
     const listens = / listens on (http:\/\/127\.0\.0\.1:(\d+))/
     yield* eventually(
       Effect.sync(() => process.ended() || listens.test(process.err())),

@@ -1,16 +1,49 @@
 /** @embedded-only: it kills the server. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
+import { join } from "node:path"
 import { closeDoor, site } from "../../store/support/embedded.ts"
 import * as Process from "../../support/process.ts"
 import { keepAsking, postmaster, tally } from "./support.ts"
+
+// Everything here runs with the permissions of `deno task start`: what Deno shows to a program that
+// may do everything, such as /proc, is not there.
+
+it.live(
+  "a service starts although the number of its killed PostgreSQL belongs to another program",
+  () =>
+    Effect.gen(function* () {
+      const directory = yield* site
+      const { gid, uid } = yield* Effect.promise(() => Deno.stat(join(directory, "data")))
+      const other = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          new Deno.Command("sleep", {
+            args: ["600"],
+            ...(Deno.uid() === 0 ? { uid: uid!, gid: gid! } : {}),
+          }).spawn()
+        ),
+        (child) =>
+          Effect.promise(async () => {
+            child.kill("SIGKILL")
+            await child.status
+          }),
+      )
+      const lines = [other.pid, join(directory, "data"), 1, 1, "", "127.0.0.1", "", "ready"]
+      yield* Effect.promise(() =>
+        Deno.writeTextFile(join(directory, "data", "postmaster.pid"), lines.join("\n"))
+      )
+      const service = yield* Process.service(undefined, { WEIR_DATA_DIR: directory }, ["-P=start"])
+      expect((yield* Process.get(service, "/query/0")).status).toBe(200)
+    }),
+  120_000,
+)
 
 it.live(
   "a service whose embedded PostgreSQL is killed is not ready, answers 503, and mends itself",
   () =>
     Effect.gen(function* () {
       const directory = yield* site
-      const service = yield* Process.service(undefined, { WEIR_DATA_DIR: directory })
+      const service = yield* Process.service(undefined, { WEIR_DATA_DIR: directory }, ["-P=start"])
       const answers = yield* keepAsking(service, "/query/0.01", 10)
       const ready = Effect.map(Process.get(service, "/health/ready"), ({ status }) => status)
       const served = Effect.gen(function* () {
