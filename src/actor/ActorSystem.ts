@@ -4,7 +4,11 @@
  * @module
  */
 import { Context, Duration, Effect, Layer } from "effect"
+import * as Saturation from "../bounded/Saturation.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
+import type * as DeadLetters from "./DeadLetters.ts"
 import type { Account } from "./Mailbox.ts"
+import { Office } from "./office.ts"
 import { System } from "./system.ts"
 
 /**
@@ -39,6 +43,8 @@ export interface ActorSystem {
    * **Interruption** – does not wait.
    */
   readonly kinds: Effect.Effect<ReadonlyArray<KindInfo>>
+  /** What was accepted and not handled, and what was told in vain. */
+  readonly deadLetters: DeadLetters.DeadLetters
   /** The synchronous side, for the library. */
   readonly unsafe: System
 }
@@ -65,6 +71,8 @@ export interface Options {
    * has its own `grace` within it. Default 25 seconds.
    */
   readonly stop?: Duration.Input
+  /** Bounds on the dead letters. */
+  readonly deadLetters?: DeadLetters.Options
 }
 
 /**
@@ -74,20 +82,42 @@ export interface Options {
  * @since 0.1.0
  */
 export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
-  Layer.sync(ActorSystem, () => {
-    const system = new System(
-      () => {},
-      Duration.toMillis(Duration.fromInputUnsafe(options.stop ?? "25 seconds")),
-    )
-    return {
-      unsafe: system,
-      kinds: Effect.sync(() =>
-        system.kinds.map((kind) => ({
-          name: kind.name,
-          residents: Array.from(kind.residents).length,
-          restarts: kind.restarts,
-          account: kind.account(),
-        }))
-      ),
-    }
-  })
+  Layer.effect(
+    ActorSystem,
+    Effect.withFiber((fiber) => {
+      const registry = fiber.getRef(Saturation.Saturation)
+      const office = new Office(freeName(registry), options.deadLetters ?? {}, fiber)
+      const system = new System(
+        office.publish,
+        Duration.toMillis(Duration.fromInputUnsafe(options.stop ?? "25 seconds")),
+      )
+      return Effect.as(
+        Effect.andThen(
+          Saturation.register(office.bounded),
+          Effect.andThen(
+            Metrics.source(() => ({ actors: system.readings(), deadLetters: office.countsNow() })),
+            Effect.acquireRelease(Effect.void, () => office.close),
+          ),
+        ),
+        {
+          unsafe: system,
+          deadLetters: office,
+          kinds: Effect.sync(() =>
+            system.kinds.map((kind) => ({
+              name: kind.name,
+              residents: Array.from(kind.residents).length,
+              restarts: kind.restarts,
+              account: kind.account(),
+            }))
+          ),
+        },
+      )
+    }),
+  )
+
+/** A second system that is registered in the same place gets a number. */
+const freeName = (registry: Saturation.Saturation): string => {
+  let name = "dead-letters"
+  for (let n = 2; registry.get(name) !== undefined; n++) name = `dead-letters ${n}`
+  return name
+}

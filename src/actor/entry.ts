@@ -102,6 +102,12 @@ export class List {
     this.size++
   }
 
+  at(position: number): Entry | undefined {
+    let entry = this.head
+    for (let i = 0; i < position && entry !== undefined; i++) entry = entry.next
+    return entry
+  }
+
   remove(entry: Entry): void {
     const { next, previous } = entry
     if (previous === undefined) this.head = next

@@ -6,6 +6,7 @@ import type { DeadLetter } from "./DeadLetters.ts"
 import type { LateLedger } from "./handling.ts"
 import type { ActorOptions, Settings } from "./options.ts"
 import type { Line } from "./store.ts"
+import type { Tally } from "./totals.ts"
 import type { AnyRef } from "./types.ts"
 
 /** What is known of a message before it is sent. */
@@ -37,6 +38,8 @@ export interface Home<C> {
   readonly service: ServiceTime
   /** Where the tickets for its mailbox are, when they outlast it. */
   readonly line: Line | undefined
+  /** What the metrics say of it. */
+  readonly tally: Tally
   /** Runs it in a later turn of the event loop. */
   later(task: () => void): void
   publish(letter: DeadLetter): void

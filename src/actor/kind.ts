@@ -13,13 +13,15 @@ import type { How } from "./entry.ts"
 import { Door } from "./door.ts"
 import { MailboxFull, Stopped } from "./errors.ts"
 import { LateLedger } from "./handling.ts"
+import { Letter } from "./letter.ts"
 import type { Handlers, Home, Plan } from "./home.ts"
 import { Inside, type Reachable } from "./inside.ts"
-import type { Account, Outcome } from "./Mailbox.ts"
+import type { Account } from "./Mailbox.ts"
 import { type ActorOptions, resolve, type Settings } from "./options.ts"
 import { plansOf } from "./plans.ts"
 import { refMaker } from "./refs.ts"
 import type { Absent } from "./sending.ts"
+import { type Tally, Totals } from "./totals.ts"
 import type { AnyRef } from "./types.ts"
 
 /** What a kind needs of its system. */
@@ -27,6 +29,8 @@ export interface Surroundings {
   readonly publish: (letter: DeadLetter) => void
   /** How long a stop that begins now may handle what is queued. */
   readonly stopGrace: (now: number, ownMs: number) => number
+  /** What the metrics say of all actors of that name. */
+  readonly tally: (name: string) => Tally
 }
 
 /** An actor's definition and init, built: all actors that it has in this system. */
@@ -40,6 +44,7 @@ export class Kind implements Home<Cell> {
   readonly clock: Clock.Clock
   readonly ledger: LateLedger
   readonly service: ServiceTime.ServiceTime
+  readonly tally: Tally
   /** What it shows as a bounded thing: the mailbox of a single actor, else the residents. */
   readonly bounded: Bounded
   readonly line: Door | undefined
@@ -56,16 +61,8 @@ export class Kind implements Home<Cell> {
   /** Gone, but for runs that did not end in their time. */
   private readonly lingering = new Set<Cell>()
   private readonly quota: Quota | undefined
-  private readonly past: Record<Outcome | "sent", number> = {
-    sent: 0,
-    handled: 0,
-    failed: 0,
-    rejected: 0,
-    expired: 0,
-    cancelled: 0,
-    dropped: 0,
-    discarded: 0,
-  }
+  /** Of actors that are gone, and of messages that found none. */
+  private readonly past = new Totals()
   private oldestIdle: Cell | undefined = undefined
   private youngestIdle: Cell | undefined = undefined
   private timer: Timer | undefined = undefined
@@ -96,6 +93,7 @@ export class Kind implements Home<Cell> {
     const dispatcher = fiber.cache.scheduler.makeDispatcher()
     this.later = (task) => dispatcher.scheduleTask(task, 0)
     this.publish = surroundings.publish
+    this.tally = surroundings.tally(this.name)
   }
 
   /** The actors in memory. */
@@ -117,35 +115,25 @@ export class Kind implements Home<Cell> {
       : this.room(key, tag)
     if (absent === undefined) return this.activate(key)
     this.past.sent++
-    this.past.rejected++
+    this.past.ended.rejected++
     if (how !== "ask") {
-      this.publish({
-        to: this.pathOf(key),
-        tag,
-        payload,
-        how,
-        reason: "rejected",
-        at: this.clock.currentTimeMillisUnsafe(),
-        cause: undefined,
-      })
+      const at = this.clock.currentTimeMillisUnsafe()
+      const path = this.pathOf(key)
+      this.publish(new Letter(path, this.name, tag, payload, how, "rejected", at, undefined))
     }
     return { absent }
   }
 
   /** The account of all its mailboxes together, those of actors that are gone included. */
   account(): Pick<Account, "sent" | "queued" | "running" | "ended"> {
-    const { sent, ...ended } = this.past
-    const sum = { sent, queued: 0, running: 0, ended }
+    return this.totals().account
+  }
+
+  totals(): Totals {
+    const sum = new Totals()
+    sum.merge(this.past)
     for (const cells of [this.cells, this.leaving, this.lingering]) {
-      for (const cell of cells.values()) {
-        const account = cell.mailbox.account()
-        sum.sent += account.sent
-        sum.queued += account.queued
-        sum.running += account.running
-        for (const [outcome, count] of Object.entries(account.ended)) {
-          sum.ended[outcome as Outcome] += count
-        }
-      }
+      for (const cell of cells.values()) sum.add(cell.mailbox)
     }
     return sum
   }
@@ -270,12 +258,9 @@ export class Kind implements Home<Cell> {
 
   gone(cell: Cell): void {
     this.busy(cell)
-    if (cell.parent !== undefined) {
-      cell.parent.childGone(cell)
-      return
-    }
     this.lingering.add(cell)
     if (cell.mailbox.running === 0) this.over(cell)
+    if (cell.parent !== undefined) return cell.parent.childGone(cell)
     if (this.leaving.get(cell.key) === cell) this.leaving.delete(cell.key)
     else {
       this.cells.delete(cell.key)
@@ -292,15 +277,13 @@ export class Kind implements Home<Cell> {
 
   over(cell: Cell): void {
     if (!this.lingering.delete(cell)) return
-    const account = cell.mailbox.account()
-    this.past.sent += account.sent
-    for (const [outcome, count] of Object.entries(account.ended)) {
-      this.past[outcome as Outcome] += count
-    }
+    const past = cell.parent === undefined ? this.past : this.tally.past
+    past.left(cell.mailbox)
   }
 
   restarted(cell: Cell, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void {
     this.restarts++
+    this.tally.restarts++
     this.log(Effect.logWarning(
       `Actor "${cell.path}" crashed and is restarted (attempt ${attempt}` +
         `${delayMs > 0 ? `, in ${Math.round(delayMs)} ms` : ""}).`,

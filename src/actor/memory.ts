@@ -8,9 +8,7 @@ import { type Line, MailboxTicket, type Options, type Owner, type Rejection } fr
 
 /**
  * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
- * actor.
- *
- * Effect's Queue was tried first: it cannot take one element out, has no second lane, bounds
+ * actor. Effect's Queue was tried first: it cannot take one element out, has no second lane, bounds
  * neither blocked offerers nor tickets, and a sliding queue evicts in silence.
  */
 export class Mailbox implements Bounded {
@@ -43,6 +41,7 @@ export class Mailbox implements Bounded {
   private waitedMs = 0
   private longestWaitMs = 0
   private seq = 0
+  private skipped = 0
   private full = 0
   private infeasible = 0
   private shut = 0
@@ -63,6 +62,10 @@ export class Mailbox implements Bounded {
   }
   get running(): number {
     return this.going.size
+  }
+  /** Starts so far: what was ever put in line, but for what waits or left it unstarted. */
+  get started(): number {
+    return this.seq - this.waiting - this.skipped
   }
   get stashed(): number {
     return this.aside === undefined ? 0 : this.aside.size
@@ -139,6 +142,7 @@ export class Mailbox implements Bounded {
       entry.list!.remove(entry)
       this.waiting--
       if (entry.expires <= now) {
+        this.skipped++
         this.count(entry, "expired")
         this.refill()
         this.owner.lost(entry, "expired")
@@ -149,6 +153,7 @@ export class Mailbox implements Bounded {
       if (wait > 0) {
         this.waitedMs += wait
         if (wait > this.longestWaitMs) this.longestWaitMs = wait
+        this.owner.waited(wait)
       }
       entry.startedAt = now
       this.going.append(entry)
@@ -163,7 +168,10 @@ export class Mailbox implements Bounded {
     const list = entry.list
     if (list !== undefined) {
       list.remove(entry)
-      if (entry.state === "queued") this.waiting--
+      if (entry.state === "queued") {
+        this.waiting--
+        this.skipped++
+      }
     }
     this.count(entry, outcome)
     if (this.offering !== undefined) this.refill()
@@ -186,23 +194,15 @@ export class Mailbox implements Bounded {
     while (aside.tail !== undefined) {
       const entry = aside.tail
       aside.remove(entry)
-      entry.state = "queued"
-      this.waiting++
-      entry.seq = -(++this.seq)
-      this.laneOf(entry).prepend(entry)
+      this.before(entry)
     }
-    this.mark()
     return count
   }
 
   /** Puts a running message back before everything that waits, to be tried again. */
   retry(entry: Entry): void {
     this.going.remove(entry)
-    entry.state = "queued"
-    this.waiting++
-    entry.seq = -(++this.seq)
-    this.laneOf(entry).prepend(entry)
-    this.mark()
+    this.before(entry)
   }
 
   /** Some message that has not started; for a mailbox that is being emptied. */
@@ -293,6 +293,14 @@ export class Mailbox implements Bounded {
     this.mark()
   }
 
+  private before(entry: Entry): void {
+    entry.state = "queued"
+    this.waiting++
+    entry.seq = -(++this.seq)
+    this.laneOf(entry).prepend(entry)
+    this.mark()
+  }
+
   private laneOf(entry: Entry): List {
     return entry.reentrant ? this.reentrants ??= new List() : this.lanes[entry.lane]!
   }
@@ -346,8 +354,7 @@ export class Mailbox implements Bounded {
   }
 
   private elapsedAt(position: number, now: number): number {
-    let entry = this.going.head
-    for (let i = 0; i < position && entry !== undefined; i++) entry = entry.next
+    const entry = this.going.at(position)
     return entry === undefined ? 0 : Math.max(0, now - entry.startedAt)
   }
 

@@ -12,6 +12,7 @@ import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
 import { judge, measure } from "./judge.ts"
 import { type Incarnation, launch, type Then } from "./launch.ts"
+import { Letter } from "./letter.ts"
 import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
 import type { Owner, Rejection } from "./store.ts"
@@ -232,6 +233,10 @@ export abstract class Runner implements Owner {
     })
   }
 
+  waited(ms: number): void {
+    this.home.tally.waits.observe(ms)
+  }
+
   lost(entry: Entry, outcome: "expired" | "dropped"): void {
     this.letter(entry, outcome, undefined)
     this.answer(
@@ -257,15 +262,10 @@ export abstract class Runner implements Owner {
   }
 
   letter(entry: Entry, reason: LetterReason, cause: unknown, payload = entry.payload): void {
-    this.home.publish({
-      to: this.path,
-      tag: entry.tag,
-      payload,
-      how: entry.how,
-      reason,
-      at: this.now(),
-      cause,
-    })
+    const { path, home } = this
+    home.publish(
+      new Letter(path, home.name, entry.tag, payload, entry.how, reason, this.now(), cause),
+    )
   }
 
   /** Cancels everything that runs; each message ends as its own verdict says. */

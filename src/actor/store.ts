@@ -27,6 +27,8 @@ export interface Options {
 export interface Owner {
   /** A message that nobody took out expired or was dropped. */
   readonly lost: (entry: Entry, outcome: "expired" | "dropped") => void
+  /** A message that is being started had to wait. */
+  readonly waited: (ms: number) => void
 }
 
 /** The tickets for a mailbox. Those of a single actor outlast its mailboxes. */

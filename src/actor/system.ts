@@ -1,7 +1,14 @@
 import { Effect } from "effect"
 import { Mistake } from "../internal/mistake.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
+import type { ActorReading } from "../telemetry/Metrics.ts"
+import type { Cell } from "./cell.ts"
 import type { Kind } from "./kind.ts"
+import { Tally, Totals } from "./totals.ts"
+
+/** Names that are counted apart; the rest is one. */
+const maxTallies = 1000
+const other = "other"
 
 /** A place for a kind: references find it there, also those made before it was. */
 export interface Slot {
@@ -26,6 +33,7 @@ export class System {
   private readonly slots = new Map<string, Slot>()
   /** Those that are there, the youngest last. */
   private readonly installed = new Set<Kind>()
+  private readonly tallies = new Map<string, Tally>()
   /** Takes dead letters. */
   readonly publish: (letter: DeadLetter) => void
   readonly stopMs: number
@@ -64,6 +72,48 @@ export class System {
     if (slot.kind !== kind) return
     slot.kind = undefined
     slot.left = true
+    kind.tally.past.merge(kind.totals())
+  }
+
+  readonly tally = (name: string): Tally => {
+    let tally = this.tallies.get(name)
+    if (tally !== undefined) return tally
+    if (this.tallies.size >= maxTallies && name !== other) return this.tally(other)
+    this.tallies.set(name, tally = new Tally(name))
+    return tally
+  }
+
+  /** What the metrics say, by name of a definition; children count under their own. */
+  readings(): ReadonlyArray<ActorReading> {
+    const rows = new Map<Tally, { readonly totals: Totals; residents: number }>()
+    const row = (tally: Tally) => {
+      let row = rows.get(tally)
+      if (row === undefined) {
+        rows.set(tally, row = { totals: new Totals(), residents: 0 })
+        row.totals.merge(tally.past)
+      }
+      return row
+    }
+    const resident = ({ children, home }: Cell) => {
+      row(home.tally).residents++
+      if (children === undefined) return
+      for (const child of children.values()) {
+        row(child.home.tally).totals.add(child.mailbox)
+        resident(child)
+      }
+    }
+    for (const tally of this.tallies.values()) row(tally)
+    for (const kind of this.kinds) {
+      row(kind.tally).totals.merge(kind.totals())
+      for (const cell of kind.residents) resident(cell)
+    }
+    return Array.from(rows, ([{ name, restarts, waits }, { residents, totals }]) => ({
+      name,
+      residents,
+      restarts,
+      ended: totals.ended,
+      waits: waits.read(totals.started),
+    }))
   }
 
   /** Those that are there. */

@@ -2,9 +2,10 @@
  * The metrics of a service: counters for the hot path, and their text for Prometheus.
  *
  * **Details** – *Bounded by* the number of endpoints (1 000), pools (1 000), bounded things
- * (1 000), supervised children (1 000) and task kinds (100); what is beyond counts under `other`. *Owned by* the service (or the
- * process, outside one). *Seen in* `GET /metrics` and in the OTLP export. Every name, unit and
- * label is in {@link table} and in `docs/telemetry.md`.
+ * (1 000), supervised children (1 000), names of actors (1 000) and task kinds (100); what is beyond
+ * counts under `other`. *Owned by* the service (or the process, outside one). *Seen in*
+ * `GET /metrics` and in the OTLP export. Every name, unit and label is in {@link table} and in
+ * `docs/telemetry.md`.
  *
  * @module
  */
@@ -20,7 +21,13 @@ import { families, other, type Reading } from "./readings.ts"
 import { EndpointSeries, type Family, type Sample, Timing } from "./series.ts"
 
 export { type Definition, table } from "./definitions.ts"
-export type { BoundedReading, Reading, TaskReading } from "./readings.ts"
+export type {
+  ActorReading,
+  BoundedReading,
+  DeadLetterReading,
+  Reading,
+  TaskReading,
+} from "./readings.ts"
 export type { Family, Sample } from "./series.ts"
 
 /**

@@ -114,6 +114,44 @@ export const definitions = {
     [...bounded, "reason"],
     "Work that was refused, by why.",
   ),
+  actorMessages: define(
+    "weir_actor_messages_total",
+    "counter",
+    "{message}",
+    ["actor", "outcome"],
+    "Messages to actors that ended, by how.",
+  ),
+  actorRestarts: define(
+    "weir_actor_restarts_total",
+    "counter",
+    "{restart}",
+    ["actor"],
+    "Restarts of actors after a crash.",
+  ),
+  actorResidents: define(
+    "weir_actor_residents",
+    "gauge",
+    "{actor}",
+    ["actor"],
+    "Actors in memory.",
+  ),
+  mailboxWait: {
+    ...define(
+      "weir_mailbox_wait_seconds",
+      "histogram",
+      "s",
+      ["actor"],
+      "Time from sending a message to the start of its handler.",
+    ),
+    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+  },
+  deadLetters: define(
+    "weir_dead_letters_total",
+    "counter",
+    "{letter}",
+    ["actor", "reason"],
+    "Messages to actors that had no effect, and answers that nobody waited for, by why.",
+  ),
   poolWait: {
     ...define(
       "weir_pool_wait_seconds",

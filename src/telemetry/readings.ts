@@ -46,6 +46,40 @@ export interface BoundedReading {
 }
 
 /**
+ * Counts of the actors of one name.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface ActorReading {
+  /** Name of their definition. */
+  readonly name: string
+  /** Actors in memory. */
+  readonly residents: number
+  /** Restarts after a crash. */
+  readonly restarts: number
+  /** Messages that ended, by outcome. */
+  readonly ended: Readonly<Record<string, number>>
+  /** Waits in the mailbox: their sum, and how many are in each bucket, the overflow last. */
+  readonly waits: { readonly sumMs: number; readonly buckets: ReadonlyArray<number> }
+}
+
+/**
+ * Dead letters of the actors of one name, for one reason.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DeadLetterReading {
+  /** Name of the actors' definition. */
+  readonly kind: string
+  /** Why. */
+  readonly reason: string
+  /** How many. */
+  readonly count: number
+}
+
+/**
  * What a source tells when it is asked.
  *
  * @category models
@@ -56,14 +90,19 @@ export interface Reading {
   readonly tasks?: TaskReading | undefined
   /** Bounded things. */
   readonly bounded?: ReadonlyArray<BoundedReading> | undefined
+  /** Actors. */
+  readonly actors?: ReadonlyArray<ActorReading> | undefined
+  /** Dead letters. */
+  readonly deadLetters?: ReadonlyArray<DeadLetterReading> | undefined
 }
 
 /** The name of what is beyond a bound on the number of series. */
 export const other = "other"
 
-/** Bounded things and task kinds that get series of their own; the rest is one, called `other`. */
+/** What gets series of its own: bounded things, task kinds, actors; the rest is one, called `other`. */
 const maxBounded = 1000
 const maxKinds = 100
+const maxActors = 1000
 
 const add = (
   into: Readonly<Record<string, number>>,
@@ -154,8 +193,82 @@ const taskFamilies = (readings: ReadonlyArray<TaskReading>): ReadonlyArray<Famil
   ]
 }
 
+/** Joins what two systems tell of one name, and whatever is beyond the bound. */
+const byName = <A>(
+  readings: ReadonlyArray<A>,
+  keyOf: (reading: A) => string,
+  beyond: (reading: A) => A,
+  join: (a: A, b: A) => A,
+): ReadonlyArray<A> => {
+  const folded = new Map<string, A>()
+  for (const each of readings) {
+    const fits = folded.has(keyOf(each)) || folded.size < maxActors
+    const reading = fits ? each : beyond(each)
+    const before = folded.get(keyOf(reading))
+    folded.set(keyOf(reading), before === undefined ? reading : join(before, reading))
+  }
+  return Array.from(folded.values())
+}
+
+const actorFamilies = (readings: ReadonlyArray<ActorReading>): ReadonlyArray<Family> => {
+  const actors = byName(
+    readings,
+    ({ name }) => name,
+    (reading) => ({ ...reading, name: other }),
+    (a, b) => ({
+      name: a.name,
+      residents: a.residents + b.residents,
+      restarts: a.restarts + b.restarts,
+      ended: add(a.ended, b.ended),
+      waits: {
+        sumMs: a.waits.sumMs + b.waits.sumMs,
+        buckets: a.waits.buckets.map((n, i) => n + (b.waits.buckets[i] ?? 0)),
+      },
+    }),
+  )
+  return [
+    {
+      definition: definitions.actorMessages,
+      // What never happened is left out, but for `handled`: a rate needs a series that starts at 0.
+      samples: actors.flatMap(({ ended, name }) =>
+        Object.entries(ended)
+          .filter(([outcome, value]) => value > 0 || outcome === "handled")
+          .map(([outcome, value]) => ({ labels: [name, outcome], value }))
+      ),
+    },
+    {
+      definition: definitions.actorRestarts,
+      samples: actors.map(({ name, restarts }) => ({ labels: [name], value: restarts })),
+    },
+    {
+      definition: definitions.actorResidents,
+      samples: actors.map(({ name, residents }) => ({ labels: [name], value: residents })),
+    },
+    {
+      definition: definitions.mailboxWait,
+      samples: actors.map(({ name, waits: { buckets, sumMs } }) => ({
+        labels: [name],
+        value: sumMs / 1000,
+        buckets,
+      })),
+    },
+  ]
+}
+
+const deadLetterFamily = (readings: ReadonlyArray<DeadLetterReading>): Family => ({
+  definition: definitions.deadLetters,
+  samples: byName(
+    readings,
+    ({ kind, reason }) => `${kind}\n${reason}`,
+    (reading) => ({ ...reading, kind: other }),
+    (a, b) => ({ ...a, count: a.count + b.count }),
+  ).map(({ count, kind, reason }) => ({ labels: [kind, reason], value: count })),
+})
+
 /** What the sources told, as metrics. */
 export const families = (readings: ReadonlyArray<Reading>): ReadonlyArray<Family> => [
   ...taskFamilies(readings.flatMap(({ tasks }) => tasks === undefined ? [] : [tasks])),
   ...boundedFamilies(fold(readings.flatMap((reading) => reading.bounded ?? []))),
+  ...actorFamilies(readings.flatMap((reading) => reading.actors ?? [])),
+  deadLetterFamily(readings.flatMap((reading) => reading.deadLetters ?? [])),
 ]

@@ -52,6 +52,14 @@ export class Timing {
   sample(labels: ReadonlyArray<string>): Sample {
     return { labels, value: this.sumMs / 1000, buckets: Array.from(this.counts) }
   }
+
+  /** As many values as are said, those that were not observed being 0. */
+  read(total: number): { readonly sumMs: number; readonly buckets: ReadonlyArray<number> } {
+    const buckets = Array.from(this.counts)
+    const observed = buckets.reduce((sum, n) => sum + n, 0)
+    buckets[0]! += Math.max(0, total - observed)
+    return { sumMs: this.sumMs, buckets }
+  }
 }
 
 const slots = (Object.keys(reasons) as Array<Outcome>)

@@ -18,7 +18,7 @@ const scene = (capacity: number) => {
       "Till",
       settings.mailbox,
       ServiceTime.make(),
-      { lost: () => {} },
+      { lost: () => {}, waited: () => {} },
       door,
     )
   const end = () => {

@@ -1,5 +1,5 @@
 import { expect } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Schema, type Scope } from "effect"
+import { Deferred, Effect, Exit, Layer, Schema, type Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
 import * as Actor from "../../src/actor/Actor.ts"
 import { ActorContext } from "../../src/actor/ActorContext.ts"
@@ -100,7 +100,15 @@ export const world = <A, E>(
       const system = new Recording((letter) => letters.push(letter), kinds)
       const live = Layer.merge(
         Layer.sync(Saturation.Saturation, Saturation.makeUnsafe),
-        Layer.succeed(ActorSystem, { unsafe: system, kinds: Effect.succeed([]) }),
+        Layer.succeed(ActorSystem, {
+          unsafe: system,
+          kinds: Effect.succeed([]),
+          deadLetters: {
+            stream: () => Stream.fromIterable(letters.map((letter) => ({ letter, missed: 0 }))),
+            counts: Effect.succeed([]),
+            recent: Effect.sync(() => letters),
+          },
+        }),
       )
       const start: World["start"] = (actor, init, options) =>
         Effect.asVoid(Layer.build(
