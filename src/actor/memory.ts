@@ -4,7 +4,14 @@ import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List } from "./entry.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
-import { type Line, MailboxTicket, type Options, type Owner, type Rejection } from "./store.ts"
+import {
+  type Line,
+  MailboxTicket,
+  type Options,
+  type Owner,
+  refusalOf,
+  type Rejection,
+} from "./store.ts"
 
 /**
  * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
@@ -384,17 +391,6 @@ export class Mailbox implements Bounded {
     if (reason === "QueueFull") this.full++
     else if (reason === "Infeasible") this.infeasible++
     else this.shut++
-    const wait = this.predict(now)
-    return {
-      _tag: "Refusal",
-      reason,
-      kind: this.kind,
-      resource: this.name,
-      inUse: Math.min(this.going.size, this.options.concurrency),
-      capacity: this.options.concurrency,
-      waiting: this.waiting + this.tickets,
-      predictedWaitMs: wait,
-      retryAfterMs: wait > 0 ? wait : 1000,
-    }
+    return refusalOf(this.stats(now), reason)
   }
 }

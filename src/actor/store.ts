@@ -1,4 +1,5 @@
-import type { Bounded, Ticket } from "../bounded/Bounded.ts"
+import type { Bounded, Stats, Ticket } from "../bounded/Bounded.ts"
+import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { Entry } from "./entry.ts"
 import type { Overflow } from "./Mailbox.ts"
 
@@ -65,3 +66,17 @@ export class MailboxTicket implements Ticket {
     if (this.settle()) this.line.freed()
   }
 }
+
+/** The facts of a refusal at the door. */
+export const refusalOf = (stats: Stats, reason: Reason): Refusal => ({
+  _tag: "Refusal",
+  reason,
+  kind: stats.kind,
+  resource: stats.name,
+  inUse: stats.inUse,
+  capacity: stats.capacity,
+  waiting: stats.waiting,
+  predictedWaitMs: stats.predictedWaitMs,
+  // A mailbox of quick handlers is empty again in a moment; a second is the least HTTP can say.
+  retryAfterMs: stats.predictedWaitMs > 0 ? stats.predictedWaitMs : 1000,
+})
