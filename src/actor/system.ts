@@ -20,11 +20,11 @@ export interface Slot {
 
 /** What became of the messages that had not ended when some kinds began to stop. */
 export interface Stopping {
-  /** Kinds that were stopped. */
-  readonly kinds: number
   /** Queued or running when the stop began. */
   readonly pending: number
-  /** Queued for too long: dead letters now. */
+  /** Still running when the grace was over. */
+  readonly cancelled: number
+  /** Still queued then: dead letters now. */
   readonly discarded: number
 }
 
@@ -136,11 +136,14 @@ export class System {
       const before = sum(kinds)
       return Effect.map(
         Effect.forEach(Array.from(kinds).reverse(), (kind) => kind.stop, { discard: true }),
-        () => ({
-          kinds: kinds.length,
-          pending: before.pending,
-          discarded: sum(kinds).discarded - before.discarded,
-        }),
+        () => {
+          const after = sum(kinds)
+          return {
+            pending: before.pending,
+            cancelled: after.cancelled - before.cancelled,
+            discarded: after.discarded - before.discarded,
+          }
+        },
       )
     })
   }
@@ -148,11 +151,13 @@ export class System {
 
 const sum = (kinds: ReadonlyArray<Kind>) => {
   let pending = 0
+  let cancelled = 0
   let discarded = 0
   for (const kind of kinds) {
     const { ended, queued, running } = kind.account()
     pending += queued + running
+    cancelled += ended.cancelled
     discarded += ended.discarded
   }
-  return { pending, discarded }
+  return { pending, cancelled, discarded }
 }

@@ -54,12 +54,15 @@ const stopActors = (system: System, kinds: System["kinds"], cleanupMs: number) =
       system.stopMs + cleanupMs,
     )
     if (!ended) return yield* Effect.logWarning(`Actors were left behind: ${actors}`)
-    const { discarded, pending } = report!
-    yield* Effect.logInfo(`Actors stopped (${actors}): ${pending} pending, ${discarded} discarded`)
+    const { cancelled, discarded, pending } = report!
+    yield* Effect.logInfo(
+      `Actors stopped (${actors}): ${pending} pending, ${cancelled} cancelled, ` +
+        `${discarded} discarded`,
+    )
     if (discarded > 0) {
       yield* Effect.logWarning(
-        `${discarded} messages were accepted and not handled: their actor's grace was over. ` +
-          "They are dead letters.",
+        `${discarded} ${discarded === 1 ? "message was" : "messages were"} accepted and not ` +
+          "handled: the grace was over.",
       )
     }
   })

@@ -69,14 +69,15 @@ export const start = (
       ),
   )
 
-/** Starts the service of `programs/service.ts` on a free port, and waits until it listens. */
+/** Starts a service of `programs`, by default `service.ts`, on a free port; waits until it listens. */
 export const service = (
   url: Redacted.Redacted | undefined,
   env: Readonly<Record<string, string>> = {},
   permissions?: ReadonlyArray<string>,
+  program = "service",
 ): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const process = yield* start("service", {
+    const process = yield* start(program, {
       PORT: "0",
       ...(url === undefined ? {} : { DATABASE_URL: Redacted.value(url) }),
       ...env,
