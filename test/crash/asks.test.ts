@@ -64,7 +64,7 @@ it.live(
   `${total} clients that leave while their requests ask actors: every ask ends, none runs on`,
   () =>
     Effect.gen(function* () {
-      const service = yield* Process.service(undefined, {}, "actors")
+      const service = yield* Process.service(undefined, {}, undefined, "actors")
       const ahead = yield* offset(service)
       const { int } = dice(2)
       const leftAt = new Map<string, number>()
