@@ -6,11 +6,10 @@
  *
  * @module
  */
-import { Duration, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { Rpc } from "effect/rpc"
 import * as Saturation from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
-import * as Task from "../task/Task.ts"
 import { ActorContext } from "./ActorContext.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Stopped } from "./errors.ts"
@@ -199,10 +198,20 @@ class Definition<Rpcs extends Rpc.Any> {
             Effect.sync(() => unsafe.install(kind)),
             () => Effect.sync(() => unsafe.remove(kind)),
           )),
-          Effect.andThen(Task.start(`actor ${this.name}`, kind.life, {
-            kind: "actor",
-            cleanup: Duration.infinity,
-          })),
+          Effect.andThen(Effect.acquireRelease(
+            Effect.orDie(unsafe.supervisor.startChild({
+              id: this.name,
+              effect: kind.life,
+              // Its actors have budgets of their own.
+              shutdown: "infinity",
+            })),
+            // The supervisor may have given up, and then there is nothing left to stop.
+            ({ id }) =>
+              Effect.ignore(Effect.andThen(
+                unsafe.supervisor.terminateChild(id),
+                unsafe.supervisor.deleteChild(id),
+              )),
+          )),
         )
       })))
 

@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer } from "effect"
 import * as Saturation from "../bounded/Saturation.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type * as DeadLetters from "./DeadLetters.ts"
+import * as Supervisor from "../task/Supervisor.ts"
 import type { Account } from "./Mailbox.ts"
 import { Office } from "./office.ts"
 import { System } from "./system.ts"
@@ -78,6 +79,9 @@ export interface Options {
 /**
  * Builds an empty system. `Service.layer` does it for every service.
  *
+ * **Details** – a supervisor named `actors` has one child for each kind (one-for-one, 3 restarts in 5
+ * seconds). When one of them has used these up, all actors stop, and a service ends with exit code 1.
+ *
  * @category layers
  * @since 0.1.0
  */
@@ -98,6 +102,9 @@ export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
             Metrics.source(() => ({ actors: system.readings(), deadLetters: office.countsNow() })),
             Effect.acquireRelease(Effect.void, () => office.close),
           ),
+        ).pipe(
+          Effect.andThen(Effect.orDie(Supervisor.make({ name: "actors" }))),
+          Effect.tap((supervisor) => Effect.sync(() => system.supervisor = supervisor)),
         ),
         {
           unsafe: system,

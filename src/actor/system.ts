@@ -1,3 +1,4 @@
+import type { Supervisor } from "../task/Supervisor.ts"
 import { Effect } from "effect"
 import { Mistake } from "../internal/mistake.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
@@ -37,6 +38,8 @@ export class System {
   /** Takes dead letters. */
   readonly publish: (letter: DeadLetter) => void
   readonly stopMs: number
+  /** Of all kinds; set right after construction. */
+  supervisor!: Supervisor
   /** When all must have handled what they have been told; set when the process stops. */
   private stopBy: number | undefined = undefined
 

@@ -8,6 +8,7 @@ import type { DeadLetter } from "../../src/actor/DeadLetters.ts"
 import type { Kind } from "../../src/actor/kind.ts"
 import type { Account } from "../../src/actor/Mailbox.ts"
 import { System } from "../../src/actor/system.ts"
+import * as Supervisor from "../../src/task/Supervisor.ts"
 import * as Saturation from "../../src/bounded/Saturation.ts"
 import type { TaskTree } from "../../src/task/TaskTree.ts"
 import { clean, fork, Trace } from "../task/support.ts"
@@ -120,23 +121,28 @@ export const world = <A, E>(
           ),
         )) as Effect.Effect<void>
       const value = yield* Effect.provide(
-        Effect.scoped(body({
-          trace,
-          tree,
-          letters,
-          kinds,
-          start,
-          box: (name, options, init) => {
-            const actor = single(name, options)
-            return Effect.andThen(start(actor, init), actor.client) as Effect.Effect<BoxRef>
-          },
-          boxes: (name, options, init) => {
-            const actor = keyed(name, options)
-            return Effect.andThen(start(actor, init), actor.client) as Effect.Effect<
-              (key: string) => BoxRef
-            >
-          },
-        })),
+        Effect.scoped(
+          Effect.flatMap(Effect.orDie(Supervisor.make({ name: "actors" })), (supervisor) => {
+            system.supervisor = supervisor
+            return body({
+              trace,
+              tree,
+              letters,
+              kinds,
+              start,
+              box: (name, options, init) => {
+                const actor = single(name, options)
+                return Effect.andThen(start(actor, init), actor.client) as Effect.Effect<BoxRef>
+              },
+              boxes: (name, options, init) => {
+                const actor = keyed(name, options)
+                return Effect.andThen(start(actor, init), actor.client) as Effect.Effect<
+                  (key: string) => BoxRef
+                >
+              },
+            })
+          }),
+        ),
         live,
       )
       for (const kind of kinds) {
