@@ -1,6 +1,7 @@
 import { expect } from "@effect/vitest"
-import { Deferred, Effect, Exit, Layer, Schema, type Scope, Stream } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope, Stream } from "effect"
 import { Rpc } from "effect/rpc"
+import { TestClock } from "effect/testing"
 import * as Actor from "../../src/actor/Actor.ts"
 import { ActorContext } from "../../src/actor/ActorContext.ts"
 import { ActorSystem } from "../../src/actor/ActorSystem.ts"
@@ -121,7 +122,7 @@ export const world = <A, E>(
           ),
         )) as Effect.Effect<void>
       const value = yield* Effect.provide(
-        Effect.scoped(
+        bounded(
           Effect.flatMap(Effect.orDie(Supervisor.make({ name: "actors" })), (supervisor) => {
             system.supervisor = supervisor
             return body({
@@ -154,6 +155,19 @@ export const world = <A, E>(
       return value
     })
   )
+
+/** Like `Effect.scoped`; when a test fails, time passes, so that its actors can stop. */
+const bounded = <A, E, R>(
+  body: Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, Exclude<R, Scope.Scope>> =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const exit = yield* Effect.exit(Scope.provide(body, scope))
+    const closing = yield* fork(Scope.close(scope, exit))
+    if (Exit.isFailure(exit)) yield* TestClock.adjust("1 hour")
+    yield* Fiber.join(closing)
+    return yield* exit
+  })
 
 class Recording extends System {
   private readonly all: Array<Kind>
