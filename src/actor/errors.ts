@@ -63,7 +63,8 @@ export class MailboxFull extends MailboxFullBase {
   override get message(): string {
     return `Actor "${this.actor}" did not take ${this.tag}: ${explain(this.reason)} ` +
       `(${this.waiting}/${this.capacity} waiting). ` +
-      `Try again in ${Math.ceil(this.retryAfterMs)} ms, or offer it and wait for room.`
+      `Try again in ${Math.ceil(this.retryAfterMs)} ms` +
+      `${this.reason === "Full" ? ", or offer it and wait for room" : ""}.`
   }
 }
 
