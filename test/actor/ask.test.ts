@@ -433,7 +433,11 @@ describe("cancelling the asker", () => {
           if (queued === 1) yield* a.tell.Note("fills the mailbox")
           for (let step = 1; step < 12; step++) {
             const fiber = yield* fork(
-              Effect.provideService(send, Scheduler.Scheduler, new YieldsAt(step)),
+              Effect.provideService(
+                Effect.exit<unknown, unknown, never>(send),
+                Scheduler.Scheduler,
+                new YieldsAt(step),
+              ),
             )
             yield* Fiber.interrupt(fiber)
             expect(yield* a.account).toMatchObject({ queued, running: 1 })
