@@ -84,6 +84,12 @@ export const resolve = (
         "Use reject, dropOldest or dropNewest.",
     )
   }
+  const exhausted = options.exhausted ?? "escalate"
+  if (exhausted !== "escalate" && exhausted !== "stop") {
+    throw new Mistake(
+      `Actor "${name}": exhausted is ${JSON.stringify(exhausted)}. Use escalate or stop.`,
+    )
+  }
   return {
     mailbox: {
       capacity,
@@ -94,7 +100,7 @@ export const resolve = (
       lanes,
     },
     restart: options.restart ?? defaultRestart,
-    exhausted: options.exhausted ?? "escalate",
+    exhausted,
     graceMs: millis(name, "grace", options.grace, 5000),
     idleMs: keyed ? millis(name, "idle", options.idle, 60_000) : Infinity,
     residents: keyed ? count(name, "residents", options.residents, 10_000, 1) : 1,
