@@ -4,8 +4,10 @@ import { TestClock } from "effect/testing"
 import { CancelReason, Task, type TaskTree } from "@weir/runtime"
 import { type BoxRef, fork, gate, inside, settle, single, watched, world } from "./support.ts"
 
+/** The live tasks, but for the supervisor and the kind that is its child. */
 const names = (tree: TaskTree.TaskTree) =>
-  Array.from(tree.unsafe.live, (record) => record.name).filter((name) => !name.startsWith("actor "))
+  Array.from(tree.unsafe.live, (record) => record.name)
+    .filter((name) => name !== "actors" && name !== "A")
 
 const find = (tree: TaskTree.TaskTree, name: string) =>
   Array.from(tree.unsafe.live).find((record) => record.name === name)!
