@@ -229,7 +229,8 @@ const telemetry = (serviceName: string) =>
  *
  * **Details** – listens on `HOST` (127.0.0.1) and `PORT` (8080) unless the options say otherwise,
  * until SIGINT or SIGTERM; then drains and exits with 0. A further signal, more than a second later,
- * exits at once with 130 or 143. A start that fails, or a layer that does not close in its time, prints one sentence and exits
+ * exits at once with 130 or 143. A supervisor of a layer that gives up drains the service as well;
+ * that, a start that fails, and a layer that does not close in its time, print one sentence and exit
  * with 1.
  *
  * @category constructors

@@ -1,9 +1,22 @@
-import { Cause, Clock, Config, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
+import {
+  Cause,
+  Clock,
+  Config,
+  Console,
+  type Context,
+  Effect,
+  Exit,
+  type Fiber,
+  Layer,
+  Logger,
+} from "effect"
+import { Fatal } from "../task/fatal.ts"
 
 /**
- * Runs a layer as the process: until SIGINT or SIGTERM, then until its finalizers are done. A second
- * signal, a second later or more, exits at once. Effect's own `NodeRuntime.runMain` needs node's process, ignores a second
- * signal and exits 130 also after a clean drain.
+ * Runs a layer as the process: until SIGINT or SIGTERM, or until a part of it cannot go on, then until
+ * its finalizers are done. A second signal, a second later or more, exits at once. Effect's own
+ * `NodeRuntime.runMain` needs node's process, ignores a second signal and exits 130 also after a clean
+ * drain.
  */
 export const runMain = <A, E>(
   layer: Layer.Layer<A, E>,
@@ -11,11 +24,21 @@ export const runMain = <A, E>(
   stopping: (services: Context.Context<A>) => Effect.Effect<void>,
 ): void => {
   let running: Context.Context<A> | undefined
+  let fatal: Error | undefined
+  let fiber: Fiber.Fiber<unknown, E> | undefined
+  const stopFor = (error: Error): void => {
+    if (fatal !== undefined) return
+    fatal = error
+    fiber?.interruptUnsafe()
+  }
   const program = Effect.scoped(Effect.flatMap(Layer.build(layer), (services) => {
     running = services
     return Effect.andThen(started(services), Effect.never)
-  })).pipe(Effect.provide(logging))
-  const fiber = Effect.runFork(program)
+  })).pipe(Effect.provideService(Fatal, stopFor), Effect.provide(logging))
+  const main = Effect.runFork(program)
+  fiber = main
+  // It may have come to that before there was a fiber to interrupt.
+  if (fatal !== undefined) main.interruptUnsafe()
   const clock = Clock.Clock.defaultValue()
   let stoppedAt: bigint | undefined
   const stopOn = (signal: Deno.Signal, code: number) =>
@@ -27,11 +50,16 @@ export const runMain = <A, E>(
       }
       stoppedAt = now
       const announce = running === undefined ? Effect.void : stopping(running)
-      Effect.runFork(Effect.provide(announce, logging)).addObserver(() => fiber.interruptUnsafe())
+      Effect.runFork(Effect.provide(announce, logging)).addObserver(() => main.interruptUnsafe())
     })
   stopOn("SIGINT", 130)
   stopOn("SIGTERM", 143)
-  fiber.addObserver((exit) => {
+  main.addObserver((exit) => {
+    if (fatal !== undefined) {
+      Effect.runFork(Console.error(`Stopped: ${inside(fatal.message)}`))
+        .addObserver(() => Deno.exit(1))
+      return
+    }
     if (Exit.isSuccess(exit) || (stoppedAt !== undefined && Cause.hasInterruptsOnly(exit.cause))) {
       Deno.exit(0)
     }
@@ -46,6 +74,9 @@ export const runMain = <A, E>(
  * task` and `npx` pass it on as well. What comes within this time is the same wish.
  */
 const oneSecond = BigInt(1_000_000_000)
+
+/** A sentence as a part of another one. */
+const inside = (sentence: string): string => sentence.charAt(0).toLowerCase() + sentence.slice(1)
 
 /** One sentence for what the user can mend; the whole cause for a bug. */
 export const explain = (cause: Cause.Cause<unknown>, what: string): string => {

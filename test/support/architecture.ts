@@ -36,6 +36,7 @@ export const seams: Readonly<Record<string, string>> = {
   "src/task/record.ts": "the edge begins the task of a request synchronously",
   "src/task/tree.ts": "the edge lists the task of a request in the tree of its service",
   "src/task/restarts.ts": "actors are restarted by the same rules as other children",
+  "src/task/fatal.ts": "the service ends when a supervisor without one above it gives up",
   "src/task/timers.ts": "the timers of actors: one sleeping fiber for all of them",
   "src/task/start.ts": "waiting for a task that was begun synchronously",
   "src/task/turn.ts": "starting a fiber on the caller's stack",

@@ -6,7 +6,7 @@
  * `FIXTURE_USES_TEXT` (the same without the brackets), `FIXTURE_DEADLINE` (of every endpoint),
  * `FIXTURE_MAX_BODY` (of the server), `FIXTURE_HANGS=1` (a layer that never closes), `FIXTURE_COUNT=1` (tells at the end how many requests reached it).
  */
-import { Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
+import { Deferred, Effect, Layer, Option, Schedule, Schema, Stream } from "effect"
 import {
   HttpApi,
   HttpApiBuilder,
@@ -14,7 +14,14 @@ import {
   HttpApiGroup,
   HttpApiSchema,
 } from "effect/http-api"
-import { CancelReason, Database, Policy, Service, Supervised } from "../../../src/index.ts"
+import {
+  CancelReason,
+  Database,
+  Policy,
+  Service,
+  Supervised,
+  Supervisor,
+} from "../../../src/index.ts"
 
 const env = (name: string) => Deno.env.get(`FIXTURE_${name}`)
 const millis = (name: string, otherwise: number) =>
@@ -108,10 +115,20 @@ const handlers = HttpApiBuilder.group(
       wait: () => Effect.onInterrupt(Effect.never, () => sayReason("wait")),
       stuck: () => stuck,
       stuckWithConnection: () => db.transaction(stuck),
-      fast: () => Effect.succeed("fast"),
+      fast: () => Effect.as(Deferred.succeed(end, undefined), "fast"),
     })
   }),
 )
+
+const end = Deferred.makeUnsafe<void>()
+if (env("GIVES_UP") === "now") Deferred.doneUnsafe(end, Effect.void)
+const givesUp = env("GIVES_UP") === undefined ? Layer.empty : Supervisor.layer({
+  name: "background",
+  children: [
+    { id: "idle", effect: Effect.onInterrupt(Effect.never, () => sayReason("idle")) },
+    { id: "poller", effect: Effect.andThen(Deferred.await(end), Effect.fail("no disk")) },
+  ],
+})
 
 const hangs = Layer.effectDiscard(
   env("HANGS") === undefined
@@ -132,6 +149,7 @@ Service.run(Api, {
     Layer.provideMerge(closes("database")),
     (database) => Layer.provideMerge(closes("resources"), database),
     (resources) => Layer.provideMerge(hangs, resources),
+    (resources) => Layer.provideMerge(givesUp, resources),
   ),
   health: { checks: { database: Effect.flatMap(Database.Database, (db) => db.ping) } },
   server: env("MAX_BODY") === undefined ? {} : { maxBodySize: env("MAX_BODY") as "1 MiB" },
