@@ -52,7 +52,7 @@ export const launch = (
         kind: "supervisor",
         cleanup: Duration.infinity,
       })
-      if (core.phase !== "up") {
+      if (!core.begun) {
         const exit = yield* Effect.raceFirst(
           Effect.as(core.up, undefined),
           task.await as Effect.Effect<Exit.Exit<void, Ends>>,
@@ -99,7 +99,7 @@ export const asked = <A, E>(
 ): Effect.Effect<A, E | ChildRefused> =>
   Effect.withFiber((fiber) => {
     const own = fiber.getRef(CurrentChild)
-    if (own?.phase === "starting" && core.children.get(own.child.spec.id) === own.child) {
+    if (own?.isReady === false && core.children.get(own.child.spec.id) === own.child) {
       return Effect.die(
         new Mistake(
           `Child "${own.child.spec.id}" asks its supervisor "${core.settings.name}" to do ` +

@@ -28,8 +28,8 @@ export class Supervision {
   readonly settings: Settings
   /** In the order in which they are started. */
   readonly children: Map<string, Child> = new Map()
-  /** `up` once the first children are started. */
-  phase: "starting" | "up" | "over" = "starting"
+  /** Whether the first children were started; it may be over since. */
+  begun = false
   private readonly specs: ReadonlyArray<ChildSpec<unknown>>
   private readonly inbox = new Inbox<Job>()
   private readonly budget: RestartBudget | undefined
@@ -56,7 +56,7 @@ export class Supervision {
         Effect.andThen(
           this.startFirst,
           Effect.suspend(() => {
-            this.phase = "up"
+            this.begun = true
             this.waiting?.()
             onUp()
             return this.loop
@@ -69,7 +69,7 @@ export class Supervision {
 
   /** Waits until the first children are started; for ever when they are not. */
   readonly up: Effect.Effect<void> = Effect.callback<void>((resume) => {
-    if (this.phase === "up") return resume(Effect.void)
+    if (this.begun) return resume(Effect.void)
     this.waiting = () => resume(Effect.void)
     return Effect.sync(() => {
       this.waiting = undefined
@@ -192,7 +192,6 @@ export class Supervision {
 
   /** Stops everything, the youngest first; nothing is taken any more. */
   private readonly end: Effect.Effect<void> = Effect.suspend(() => {
-    this.phase = "over"
     for (const job of this.inbox.close()) job.refuse()
     const all = Array.from(this.children.values()).reverse()
     this.waits.clear()
