@@ -118,3 +118,7 @@ export class List {
     this.size--
   }
 }
+
+/** That many empty lists. */
+export const lists = (count: number): ReadonlyArray<List> =>
+  Array.from({ length: count }, () => new List())

@@ -2,7 +2,7 @@ import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
-import { type Entry, List } from "./entry.ts"
+import { type Entry, List, lists } from "./entry.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
 import {
   type Line,
@@ -34,9 +34,9 @@ export class Mailbox implements Bounded {
   cancelled = 0
   dropped = 0
   discarded = 0
-  private readonly lanes: Array<List>
+  private readonly lanes: ReadonlyArray<List>
   /** What may run while others run; apart, so that nothing that may not can stand before it. */
-  private reentrants: List | undefined = undefined
+  private reentrants: ReadonlyArray<List> | undefined = undefined
   private readonly going = new List()
   private offering: List | undefined = undefined
   private aside: List | undefined = undefined
@@ -60,8 +60,7 @@ export class Mailbox implements Bounded {
     this.service = service
     this.owner = owner
     this.line = line
-    this.lanes = [new List()]
-    for (let i = 1; i < options.lanes; i++) this.lanes.push(new List())
+    this.lanes = lists(options.lanes)
   }
 
   private get tickets(): number {
@@ -127,6 +126,7 @@ export class Mailbox implements Bounded {
       // Its place is the newcomer's, not that of a sender who waits for room.
       victim.list!.remove(victim)
       this.waiting--
+      this.skipped++
       this.count(victim, "dropped")
     }
     this.enqueue(entry)
@@ -309,7 +309,8 @@ export class Mailbox implements Bounded {
   }
 
   private laneOf(entry: Entry): List {
-    return entry.reentrant ? this.reentrants ??= new List() : this.lanes[entry.lane]!
+    const lanes = entry.reentrant ? this.reentrants ??= lists(this.options.lanes) : this.lanes
+    return lanes[entry.lane]!
   }
 
   /** Those who wait for room come in as soon as there is some, the first who came first. */
@@ -329,30 +330,32 @@ export class Mailbox implements Bounded {
   }
 
   private first(place: boolean): Entry | undefined {
-    let best = this.reentrants?.head
-    if (!place) return best
-    for (let i = 0; i < this.lanes.length; i++) {
-      const head = this.lanes[i]!.head
-      if (head === undefined) continue
-      if (best === undefined || i < best.lane || (i === best.lane && head.seq < best.seq)) {
-        best = head
-      }
-      break
+    for (let lane = 0; lane < this.lanes.length; lane++) {
+      const head = this.head(lane, place)
+      if (head !== undefined) return head
     }
-    return best
+    return undefined
   }
 
   private leastUrgent(): Entry | undefined {
-    for (let i = this.lanes.length - 1; i >= 0; i--) {
-      const head = this.lanes[i]!.head
+    for (let lane = this.lanes.length - 1; lane >= 0; lane--) {
+      const head = this.head(lane, true)
       if (head !== undefined) return head
     }
-    return this.reentrants?.head
+    return undefined
+  }
+
+  /** The first in line of that priority; without a place only what may run while others run. */
+  private head(lane: number, place: boolean): Entry | undefined {
+    const other = this.reentrants?.[lane]!.head
+    const head = place ? this.lanes[lane]!.head : undefined
+    if (head === undefined || other === undefined) return head ?? other
+    return head.seq < other.seq ? head : other
   }
 
   private oldestWaiting(): Entry | undefined {
-    let oldest = this.reentrants?.head
-    for (const lane of this.lanes) {
+    let oldest: Entry | undefined
+    for (const lane of [...this.lanes, ...this.reentrants ?? []]) {
       if (lane.head !== undefined && (oldest === undefined || lane.head.at < oldest.at)) {
         oldest = lane.head
       }
