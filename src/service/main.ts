@@ -1,15 +1,4 @@
-import {
-  Cause,
-  Clock,
-  Config,
-  Console,
-  type Context,
-  Effect,
-  Exit,
-  type Fiber,
-  Layer,
-  Logger,
-} from "effect"
+import { Cause, Clock, Config, Console, type Context, Effect, Exit, Layer, Logger } from "effect"
 import { Fatal } from "../task/fatal.ts"
 
 /**
@@ -25,20 +14,20 @@ export const runMain = <A, E>(
 ): void => {
   let running: Context.Context<A> | undefined
   let fatal: Error | undefined
-  let fiber: Fiber.Fiber<unknown, E> | undefined
+  let stop = (): void => {}
   const stopFor = (error: Error): void => {
     if (fatal !== undefined) return
     fatal = error
-    fiber?.interruptUnsafe()
+    stop()
   }
   const program = Effect.scoped(Effect.flatMap(Layer.build(layer), (services) => {
     running = services
     return Effect.andThen(started(services), Effect.never)
   })).pipe(Effect.provideService(Fatal, stopFor), Effect.provide(logging))
-  const main = Effect.runFork(program)
-  fiber = main
+  const fiber = Effect.runFork(program)
+  stop = () => fiber.interruptUnsafe()
   // It may have come to that before there was a fiber to interrupt.
-  if (fatal !== undefined) main.interruptUnsafe()
+  if (fatal !== undefined) stop()
   const clock = Clock.Clock.defaultValue()
   let stoppedAt: bigint | undefined
   const stopOn = (signal: Deno.Signal, code: number) =>
@@ -50,11 +39,11 @@ export const runMain = <A, E>(
       }
       stoppedAt = now
       const announce = running === undefined ? Effect.void : stopping(running)
-      Effect.runFork(Effect.provide(announce, logging)).addObserver(() => main.interruptUnsafe())
+      Effect.runFork(Effect.provide(announce, logging)).addObserver(stop)
     })
   stopOn("SIGINT", 130)
   stopOn("SIGTERM", 143)
-  main.addObserver((exit) => {
+  fiber.addObserver((exit) => {
     if (fatal !== undefined) {
       Effect.runFork(Console.error(`Stopped: ${inside(fatal.message)}`))
         .addObserver(() => Deno.exit(1))
