@@ -176,9 +176,12 @@ export class Cell extends Runner {
     this.home.failed(this, cause)
   }
 
-  /** Stops for good: refuses what is new, drains, cancels, closes. A second call changes nothing. */
+  /**
+   * Stops for good: refuses what is new, drains, cancels, closes. A second call can only end the
+   * draining.
+   */
   halt(stop: Stop): void {
-    if (this.stop !== undefined) return
+    if (this.stop !== undefined) return stop.drainMs > 0 ? undefined : this.shut()
     this.stop = stop
     this.stopping = true
     this.mailbox.close()
@@ -251,7 +254,7 @@ export class Cell extends Runner {
 
   /**
    * Ends a life: waits for what runs (each run has a budget of its own), stops the children, the
-   * youngest first, and closes its scope, within the grace.
+   * youngest first (so has each of them), and closes its scope, within the grace.
    */
   private endIncarnation(
     reason: CancelReason.CancelReason,
@@ -269,40 +272,29 @@ export class Cell extends Runner {
     const waits = this.runs().filter((handling) => !handling.ended)
     const children = this.children
     this.children = undefined
-    if (waits.length === 0 && children === undefined) {
-      const closing = Scope.closeUnsafe(incarnation.resources, exit)
-      if (closing === undefined) return then()
-      return this.closing(incarnation, reason, closing, false, then)
-    }
-    this.closing(
-      incarnation,
-      reason,
-      Effect.gen({ self: this }, function* () {
+    const close = () => this.closing(incarnation, reason, exit, then)
+    if (waits.length === 0 && children === undefined) return close()
+    fork(
+      incarnation.context,
+      Effect.uninterruptible(Effect.gen(function* () {
         for (const handling of waits) yield* settled(handling)
-        if (children !== undefined) {
-          for (const child of Array.from(children.values()).reverse()) {
-            yield* ended(child, {
-              ending: "shutdown",
-              reason,
-              drainMs: 0,
-            })
-          }
+        if (children === undefined) return
+        for (const child of Array.from(children.values()).reverse()) {
+          yield* ended(child, { ending: "shutdown", reason, drainMs: 0 })
         }
-        yield* Scope.close(incarnation.resources, exit)
-      }),
-      true,
-      then,
-    )
+      })),
+    ).addObserver(close)
   }
 
   /** Runs the closing as a task that is being cancelled: listed, bounded, and abandoned if it hangs. */
   private closing(
     incarnation: Incarnation,
     reason: CancelReason.CancelReason,
-    effect: Effect.Effect<void>,
-    waiting: boolean,
+    exit: Exit.Exit<unknown, unknown>,
     then: () => void,
   ): void {
+    const effect = Scope.closeUnsafe(incarnation.resources, exit)
+    if (effect === undefined) return then()
     const { home } = this
     const handling = new Handling(
       home.ledger,
@@ -312,7 +304,7 @@ export class Cell extends Runner {
       undefined,
       undefined,
       this.now(),
-      home.settings.graceMs * (waiting ? 2 : 1),
+      home.settings.graceMs,
     )
     handling.scope = incarnation.frame
     const fiber = fork(

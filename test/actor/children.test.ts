@@ -198,6 +198,46 @@ describe("spawn", () => {
       })
     ))
 
+  it.effect("that hang each have their own grace; the next life of the parent waits for all", () =>
+    world(({ box, trace }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A", { grace: "1 second" }, trace.add("init"))
+        const go = gate()
+        for (const name of ["one", "two", "three"]) {
+          yield* a.ask.Run(spawn(trace, name, { grace: "1 second" }, go.wait))
+        }
+        trace.steps.length = 0
+        yield* Effect.flip(a.ask.Run(Effect.die("crash")))
+        yield* TestClock.adjust(2999)
+        expect(trace.steps).toEqual([])
+        yield* TestClock.adjust(1)
+        expect(trace.steps).toEqual(["init"])
+        yield* go.open
+        yield* settle
+      })
+    ))
+
+  it.effect("that drain are stopped at once when their parent crashes", () =>
+    world(({ box, trace }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A", {}, trace.add("init"))
+        const kid: BoxRef = yield* a.ask.Run(spawn(trace, "kid"))
+        yield* kid.tell.Run(trace.never("kid's handler"))
+        yield* settle
+        const stopping = yield* watched(kid.stop)
+        yield* Effect.flip(a.ask.Run(Effect.die("crash")))
+        yield* settle
+        expect(stopping()).toBe("ok")
+        expect(trace.steps).toEqual([
+          "init",
+          "kid starts",
+          "kid's handler: requested by stop",
+          "kid ends",
+          "init",
+        ])
+      })
+    ))
+
   // §3.2, 21: what a child does about its own end cannot make its parent hang.
   it.effect("whose finalizer hangs is abandoned after its grace, and seen in the tree", () =>
     world(({ box, trace, tree }) =>
