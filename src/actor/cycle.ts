@@ -6,7 +6,8 @@ import type { Runner } from "./runner.ts"
  * Whether an ask from that run to that actor could never be answered: the paths of the actors that
  * wait for one another, from the asker back to itself.
  *
- * The edges of the graph are asks that have not been answered. One that is queued waits for a place
+ * The edges of the graph are asks that have not been answered, and offers that wait for room. One that
+ * is queued waits for a place
  * of its actor, so for any one of all that run there; one that runs waits for its own run. What can
  * go on is taken out until nothing changes; the rest is stuck, if the asker would be. There are few
  * edges: at most as many as actors that wait at this moment.
@@ -49,7 +50,9 @@ const waits = (run: Handling): ReadonlyArray<Node> => {
 const behind = (entry: Entry): Node | undefined => {
   if (entry.state === "running") return entry.record as Handling
   const actor = entry.to as Runner
-  return entry.state === "queued" && !entry.reentrant && !hasPlace(actor) ? actor : undefined
+  // Room in a full mailbox is made like an answer to what is queued there: by a place.
+  const stands = entry.state === "offering" || (entry.state === "queued" && !entry.reentrant)
+  return stands && !hasPlace(actor) ? actor : undefined
 }
 
 const after = (asker: Handling, node: Node): ReadonlyArray<Node> =>

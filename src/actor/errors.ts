@@ -51,7 +51,8 @@ const MailboxFullBase: Schema.Class<
  * - `Residents`: as many actors of this kind are busy as may be in memory.
  * - `Stash`: the handler put the message aside, but the stash was full.
  * - `Dropped`: the overflow policy dropped it.
- * - `OwnMailbox`: the actor waits for room in its own full mailbox, which would never come.
+ * - `OwnMailbox`: the actor would wait for room in a full mailbox that only its own going on could
+ *   empty: its own, or that of an actor that waits for it.
  *
  * **Details** – over HTTP a 503 problem with Retry-After.
  *
@@ -83,7 +84,7 @@ const explain = (reason: MailboxFull["reason"]): string => {
     case "Dropped":
       return "its mailbox is full and drops messages"
     case "OwnMailbox":
-      return "its own mailbox is full, and only it could make room"
+      return "its mailbox is full, and would stay so while the sender waits for room"
   }
 }
 

@@ -19,7 +19,7 @@ export interface Verdict {
 export class Handling extends TaskRecord {
   readonly cell: Recipient
   readonly entry: Entry | undefined
-  /** The asks that it waits for. */
+  /** The asks and offers that it waits for. */
   waitsFor: Array<Entry> | undefined = undefined
   listed = false
   /** Set by whoever cancels it. */

@@ -43,16 +43,17 @@ export const tell = (
     const now = cell.stamped()
     const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
     const entry = new Entry(cell, plan.tag, payload, how, plan.lane, plan.reentrant, now, expires)
-    const frame = frameOf(fiber)
+    if (how === "tell") return send(cell, entry, fiber)
+    const sender = handlingOf(frameOf(fiber).task)
     const { mailbox } = cell
     if (
-      how === "offer" && mailbox.waiting >= mailbox.options.capacity &&
-      handlingOf(frame.task)?.cell === cell
+      sender !== undefined && mailbox.waiting >= mailbox.options.capacity &&
+      findCycle(sender, cell) !== undefined
     ) {
       cell.refuse(entry)
       return Effect.fail(isFull(cell, plan.tag, "OwnMailbox", mailbox.waiting))
     }
-    return how === "tell" ? send(cell, entry, fiber) : room(cell, entry, fiber)
+    return room(cell, entry, fiber, sender)
   })
 
 /** Gives the message to the mailbox, where it may have to wait for room. */
@@ -80,13 +81,16 @@ const room = (
   cell: Cell,
   entry: Entry,
   fiber: Fiber.Fiber<unknown, unknown>,
+  sender: Handling | undefined,
 ): Effect.Effect<void, MailboxFull | Stopped> =>
   Effect.callback((resume) => {
     const sent = send(cell, entry, fiber)
     if (entry.state !== "offering") return resume(sent)
+    if (sender !== undefined) (sender.waitsFor ??= []).push(entry)
     // The sender goes on in a turn of its own: it must not run amid a change of the mailbox.
     entry.admitted = () => {
       const stopped = entry.state === "rejected"
+      forget(sender, entry)
       if (!stopped) cell.schedule()
       cell.home.later(() =>
         resume(stopped ? Effect.fail(hasStopped(cell, entry.tag)) : Effect.void)
@@ -94,6 +98,7 @@ const room = (
     }
     return Effect.sync(() => {
       entry.admitted = undefined
+      forget(sender, entry)
       if (entry.state === "offering") cell.forsake(entry, reasonOf(fiber), false)
     })
   })

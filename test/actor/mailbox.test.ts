@@ -257,7 +257,26 @@ describe("an offer", () => {
           Effect.flip(a.offer.Note("2")),
         ))
         expect(failed).toMatchObject({ _tag: "MailboxFull", reason: "OwnMailbox" })
-        expect(failed.message).toContain("only it could make room")
+        expect(failed.message).toBe(
+          'Actor "A" did not take Note: its mailbox is full, and would stay so while the sender ' +
+            "waits for room (1/1 waiting). Try again in 1000 ms.",
+        )
+      })
+    ))
+
+  it.effect("deadlocks no two actors that offer to each other", () =>
+    world(({ boxes }) =>
+      Effect.gen(function* () {
+        const box = yield* boxes("A", { mailbox: { capacity: 1 } })
+        const go = gate()
+        const offers = (to: string) => Effect.andThen(go.wait, box(to).offer.Note("x"))
+        const one = yield* watched(box("1").ask.Run(offers("2")))
+        const two = yield* watched(box("2").ask.Run(offers("1")))
+        yield* box("1").tell.Note("full")
+        yield* box("2").tell.Note("full")
+        yield* go.open
+        yield* settle
+        expect([one(), two()].sort()).toEqual(["MailboxFull", "ok"])
       })
     ))
 
