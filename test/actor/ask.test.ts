@@ -259,6 +259,42 @@ describe("cancelling the asker", () => {
       })
     ))
 
+  // §3.2, 51 and 55: whoever is cancelled already sends nothing.
+  it.effect("before it has asked sends nothing", () =>
+    world(({ box, trace }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        const asker = yield* fork(
+          Effect.andThen(Effect.uninterruptible(Effect.sleep(10)), a.ask.Note("x")),
+        )
+        const leaving = yield* fork(Fiber.interrupt(asker))
+        yield* TestClock.adjust(10)
+        yield* Fiber.join(leaving)
+        expect(trace.steps).toEqual([])
+        expect(yield* a.account).toMatchObject({ sent: 0 })
+      })
+    ))
+
+  it.effect("leaves it free to ask while it cleans up, until the end of its grace", () =>
+    world(({ box, trace, tree }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        const edge = yield* fork(Effect.exit(Task.run(
+          "edge",
+          Effect.onInterrupt(Effect.never, () => {
+            const left = Effect.map(Deadline.remaining, (d) => `${Duration.toMillis(d)} ms`)
+            return Effect.orDie(Effect.flatMap(a.ask.Run(left), (text) => trace.add(`${text}`)))
+          }),
+          { cleanup: "2 seconds" },
+        )))
+        yield* settle
+        const task = [...tree.unsafe.live].find(({ name }) => name === "edge")!
+        task.cancel(CancelReason.ClientAbort)
+        yield* Fiber.join(edge)
+        expect(trace.steps).toEqual(["2000 ms"])
+      })
+    ))
+
   // §3.2, 50 with a delay, and 58: the handler hears why, and the first reason sticks.
   it.effect("cancels a running handler with its reason, and waits for its cleanup", () =>
     world(({ box, trace, tree }) =>

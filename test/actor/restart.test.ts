@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Schedule } from "effect"
+import { Cause, Effect, Fiber, Logger, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as Supervisor from "../../src/task/Supervisor.ts"
 import {
@@ -213,6 +213,35 @@ describe("a crash", () => {
         expect(yield* a.account).toMatchObject({ sent: 3, running: 0 })
       })
     ))
+
+  // S18, and §3.2, 49: one report for each crash, with its cause; none for what is no crash.
+  it.effect("is logged once, with cause, attempt and the next delay", () => {
+    const lines: Array<string> = []
+    const logger = Logger.make(({ cause, logLevel, message }) => {
+      lines.push(`${logLevel}: ${String(message)} ${Cause.prettyErrors(cause)[0]?.message ?? ""}`)
+    })
+    return world(({ box }) =>
+      Effect.gen(function* () {
+        const restart = Supervisor.restart({
+          intensity: 2,
+          backoff: Schedule.exponential("100 millis"),
+        })
+        const a = yield* box("A", { restart, exhausted: "stop" })
+        yield* Effect.flip(a.ask.Run(Effect.fail("typed")))
+        for (let i = 0; i < 3; i++) {
+          yield* Effect.flip(a.ask.Run(boom(`crash ${i + 1}`)))
+          yield* TestClock.adjust("1 second")
+        }
+        const b = yield* box("B")
+        yield* b.stop
+        expect(lines).toEqual([
+          'Warn: Actor "A" crashed and is restarted (attempt 1, in 100 ms). crash 1',
+          'Warn: Actor "A" crashed and is restarted (attempt 2, in 200 ms). crash 2',
+          'Error: Actor "A" crashed too often and has been stopped. crash 3',
+        ])
+      })
+    ).pipe(Effect.provide(Logger.layer([logger])))
+  })
 
   it.effect("is not what a typed failure is: that is a reply", () =>
     world(({ box, letters }) =>
