@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { CancelReason, Supervisor, Task } from "@weir/runtime"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { causes, clean, fork } from "./support.ts"
 import { identities, mistake, open, settle, states, Workers } from "./supervisor_support.ts"
@@ -253,6 +253,28 @@ describe("significant children (OTP 12)", () => {
       })
     ))
 
+  it.effect("all: one that waits for its restart has not ended", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        const workers = new Workers()
+        const { made, close } = yield* open(Supervisor.make({
+          name: "root",
+          autoShutdown: "all",
+          policy: Supervisor.restart({ backoff: Schedule.spaced("1 second") }),
+          children: ["x", "y"].map((id) =>
+            workers.child(id, { restart: "transient", significant: true })
+          ),
+        }))
+        yield* workers.fail("x")
+        yield* workers.end("y", Effect.void)
+        expect(yield* states(made)).toEqual({ x: "restarting", y: "stopped" })
+        yield* TestClock.adjust("1 second")
+        yield* workers.end("x", Effect.void)
+        yield* made.await
+        yield* close
+      })
+    ))
+
   it.effect("is refused for a permanent child, and without autoShutdown", () =>
     Effect.gen(function* () {
       const attempt = (autoShutdown: "any" | "never", restart: "permanent" | "transient") =>
@@ -376,6 +398,21 @@ describe("start", () => {
           workers: 3,
         })
         expect((yield* tree.dump).map(({ name }) => name)).toEqual(["root", "a", "b"])
+        yield* close
+      })
+    ))
+
+  it.effect("a child that declines later is not started again either", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        const later = Effect.andThen(Effect.sleep("1 second"), Supervisor.ignore)
+        const { made, close } = yield* open(Supervisor.make({
+          name: "root",
+          children: [{ id: "a", effect: later }, { id: "t", effect: later, restart: "temporary" }],
+        }))
+        expect(yield* states(made)).toEqual({ a: "running", t: "running" })
+        yield* TestClock.adjust("1 second")
+        expect(yield* states(made)).toEqual({ a: "stopped" })
         yield* close
       })
     ))
