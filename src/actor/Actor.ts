@@ -12,6 +12,8 @@ import * as Saturation from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { ActorContext } from "./ActorContext.ts"
 import { ActorSystem } from "./ActorSystem.ts"
+import type { Cell } from "./cell.ts"
+import type { How } from "./entry.ts"
 import { Stopped } from "./errors.ts"
 import type { Handlers } from "./home.ts"
 import { type Reachable, reachOf } from "./inside.ts"
@@ -19,6 +21,7 @@ import { initOf, Kind } from "./kind.ts"
 import type { ActorOptions } from "./options.ts"
 import { plansOf } from "./plans.ts"
 import { refMaker } from "./refs.ts"
+import type { Absent } from "./sending.ts"
 import type { Slot } from "./system.ts"
 import type { HandlersFrom, Needed, NoStreams, Ref } from "./types.ts"
 
@@ -217,14 +220,35 @@ class Definition<Rpcs extends Rpc.Any> {
 
   private at(slot: Slot, key: string): Ref<Rpcs> {
     const path = this.keyed ? `${this.name}/${key}` : this.name
-    return this.ref(path, key, {
-      peek: () => slot.kind?.peek(key),
-      resolve: (tag, how, payload) =>
-        slot.kind !== undefined ? slot.kind.resolve(key, tag, payload, how) : {
-          absent: slot.left ? new Stopped({ actor: path, tag }) : new Mistake(
-            `Actor "${this.name}" is not running. Provide the layer that its toLayer made.`,
-          ),
-        },
-    })
+    return this.ref(path, key, new Address(slot, this.name, key, path))
+  }
+}
+
+/** Where the actor of a key is found, if it is there. A class: one is made for each look-up. */
+class Address implements Reachable {
+  private readonly slot: Slot
+  private readonly name: string
+  private readonly key: string
+  private readonly path: string
+
+  constructor(slot: Slot, name: string, key: string, path: string) {
+    this.slot = slot
+    this.name = name
+    this.key = key
+    this.path = path
+  }
+
+  peek(): Cell | undefined {
+    return this.slot.kind?.peek(this.key)
+  }
+
+  resolve(tag: string, how: How, payload: unknown): Cell | Absent {
+    const { kind, left } = this.slot
+    if (kind !== undefined) return kind.resolve(this.key, tag, payload, how)
+    return {
+      absent: left ? new Stopped({ actor: this.path, tag }) : new Mistake(
+        `Actor "${this.name}" is not running. Provide the layer that its toLayer made.`,
+      ),
+    }
   }
 }

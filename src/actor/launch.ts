@@ -29,18 +29,20 @@ export const launch = (
 ): void => {
   const scope = new CancelScope(incarnation.frame, deadline, handling, tickets, undefined)
   handling.scope = scope
-  const resources = Scope.makeUnsafe()
-  const context: Context.Context<never> = Context.add(
-    Context.add(incarnation.context, CurrentScope, scope),
-    Scope.Scope,
-    resources,
-  )
   let self: Effect.Effect<unknown, unknown>
   try {
     self = effect() as Effect.Effect<unknown, unknown>
   } catch (defect) {
     self = Effect.die(defect)
   }
+  // Nothing is left to run: the message needs neither a fiber nor what a fiber lives in.
+  if (Exit.isExit(self)) return then(self, false)
+  const resources = Scope.makeUnsafe()
+  const context: Context.Context<never> = Context.addUnsafe(
+    Context.addUnsafe(incarnation.context, CurrentScope.key, scope),
+    Scope.Scope.key,
+    resources,
+  )
   const fiber = fork(context, self)
   const exit = fiber.pollUnsafe()
   if (exit !== undefined) return close(ledger, handling, resources, exit, context, then, false)

@@ -58,9 +58,9 @@ export const refMaker = <Rpcs extends Rpc.Any>(
     readonly path: string
     readonly key: string
     readonly [reach]: Reachable
-    #tell: Sender | undefined = undefined
-    #offer: Sender | undefined = undefined
-    #ask: Sender | undefined = undefined
+    private tells: Sender | undefined = undefined
+    private offers: Sender | undefined = undefined
+    private asks: Sender | undefined = undefined
 
     constructor(path: string, key: string, target: Reachable) {
       this.path = path
@@ -69,13 +69,13 @@ export const refMaker = <Rpcs extends Rpc.Any>(
     }
 
     get tell(): Sender {
-      return this.#tell ??= new Tells(this[reach])
+      return this.tells ??= new Tells(this[reach])
     }
     get offer(): Sender {
-      return this.#offer ??= new Offers(this[reach])
+      return this.offers ??= new Offers(this[reach])
     }
     get ask(): Sender {
-      return this.#ask ??= new Asks(this[reach])
+      return this.asks ??= new Asks(this[reach])
     }
     get stop(): Effect.Effect<void> {
       return Effect.suspend(() => {
