@@ -1,6 +1,6 @@
 /**
  * The storefront's HTTP interface. This file is all a client, `/openapi.json` and `/docs` need; the
- * handlers are in `Products.ts`, `Orders.ts` and `Reports.ts`.
+ * handlers are in `Products.ts`, `Orders.ts`, `Reports.ts` and `Analytics.ts`.
  *
  * @module
  */
@@ -9,6 +9,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import {
   Category,
   integerParam,
+  LiveSales,
   NewOrder,
   Order,
   OrderIdParam,
@@ -18,6 +19,8 @@ import {
   ProductIdParam,
   ProductNotFound,
   ProductPage,
+  Receipt,
+  ReceiptNotFound,
   ReportRequest,
   SalesReport,
 } from "./Model.ts"
@@ -85,6 +88,13 @@ export class Orders extends HttpApiGroup.make("orders").add(
   })
     .annotate(OpenApi.Summary, "Read an order")
     .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] }),
+  HttpApiEndpoint.get("receipt", "/orders/:id/receipt", {
+    params: { id: OrderIdParam },
+    success: Receipt,
+    error: ReceiptNotFound,
+  })
+    .annotate(OpenApi.Summary, "Read the receipt of an order")
+    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] }),
 ) {}
 
 export class Reports extends HttpApiGroup.make("reports").add(
@@ -103,9 +113,15 @@ export class Reports extends HttpApiGroup.make("reports").add(
     }),
 ) {}
 
+export class Analytics extends HttpApiGroup.make("analytics").add(
+  HttpApiEndpoint.get("live", "/analytics", { success: LiveSales })
+    .annotate(OpenApi.Summary, "What has been sold since the service was started")
+    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["Analytics"] }),
+) {}
+
 /** The whole interface. A field nobody declared, in a body or a query string, is refused by name. */
 export class Api extends HttpApi.make("storefront")
-  .add(Products, Orders, Reports)
+  .add(Products, Orders, Reports, Analytics)
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotateMerge(OpenApi.annotations({

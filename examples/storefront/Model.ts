@@ -138,6 +138,23 @@ export const Order = Schema.Struct({
   lines: Schema.Array(OrderLine),
 }).annotate({ identifier: "Order", description: "A placed order." })
 
+export type Receipt = typeof Receipt.Type
+export const Receipt = Schema.Struct({
+  orderId: id("The order.", 24_001),
+  text: Schema.String.annotate({ description: "Plain text, one line for each product." }),
+}).annotate({ identifier: "Receipt", description: "The receipt of an order." })
+
+export type LiveSales = typeof LiveSales.Type
+export const LiveSales = Schema.Struct({
+  since: Schema.Date.annotate({ description: "When the counting began (ISO 8601, UTC)." }),
+  orders: count("Orders placed since then.", 3),
+  revenueCents: cents("What they cost together, in cents.", 149_400),
+  bestsellers: Schema.Array(Schema.Struct({
+    productId: id("The product.", 17),
+    pieces: count("Pieces sold.", 6),
+  })).annotate({ description: "The five products of which most was sold." }),
+}).annotate({ identifier: "LiveSales", description: "Sales since the service was started." })
+
 export type ReportRequest = typeof ReportRequest.Type
 export const ReportRequest = Schema.Struct({
   year: Schema.Int.check(Schema.isBetween({ minimum: 2000, maximum: 2100 }))
@@ -207,6 +224,12 @@ export class OrderNotFound extends HttpApiError.Problem<OrderNotFound>()("OrderN
   type: `${problems}:order-not-found`,
   status: 404,
   title: "There is no such order.",
+}, { orderId: Schema.Int }) {}
+
+export class ReceiptNotFound extends HttpApiError.Problem<ReceiptNotFound>()("ReceiptNotFound", {
+  type: `${problems}:receipt-not-found`,
+  status: 404,
+  title: "There is no receipt of that order. A new one takes a moment to be written.",
 }, { orderId: Schema.Int }) {}
 
 export class OutOfStock extends HttpApiError.Problem<OutOfStock>()("OutOfStock", {

@@ -77,5 +77,15 @@ const create = Effect.gen(function* () {
     )`
 })
 
+const receipts = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  yield* sql`
+    create table receipts (
+      order_id integer primary key references orders on delete cascade,
+      text text not null,
+      written_at timestamptz not null default now()
+    )`
+})
+
 /** The storefront's migrations, in order: for `Database.layer({ migrations })`. */
-export const migrations: Database.Migrations = { "1_create": create }
+export const migrations: Database.Migrations = { "1_create": create, "2_receipts": receipts }

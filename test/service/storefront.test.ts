@@ -1,11 +1,12 @@
 import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule } from "effect"
 import { Database, Server, Service } from "@weir/runtime"
+import { AnalyticsLive } from "../../examples/storefront/Analytics.ts"
 import { Api } from "../../examples/storefront/Api.ts"
 import { OrdersLive } from "../../examples/storefront/Orders.ts"
 import { ProductsLive } from "../../examples/storefront/Products.ts"
 import { ReportsLive } from "../../examples/storefront/Reports.ts"
-import { shop } from "../examples/storefront/support.ts"
+import { resources } from "../examples/storefront/support.ts"
 
 interface Shop {
   readonly url: string
@@ -17,8 +18,8 @@ const served = Layer.effect(
   Shop,
   Effect.gen(function* () {
     const context = yield* Layer.build(Service.layer(Api, {
-      handlers: Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive),
-      resources: shop({ seed: 7, products: 2000, orders: 20_000 }),
+      handlers: Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive, AnalyticsLive),
+      resources: resources({ seed: 7, products: 2000, orders: 20_000 }),
       health: { checks: { database: Database.ping } },
       server: { port: 0 },
     }))
@@ -88,6 +89,24 @@ layer(served, { excludeTestServices: true })("the storefront over a real socket"
       expect((yield* call("/products/5")).body.stock).toBe(0)
       const location = placed[0]!.headers.get("location")!
       expect((yield* call(location)).body.id).toBe(placed[0]!.body.id)
+    }))
+
+  it.effect("an order is followed by its receipt, and counted", () =>
+    Effect.gen(function* () {
+      const counted = call("/analytics")
+      const before = (yield* counted).body
+      const { body: placed } = yield* order([{ productId: 9, quantity: 2 }])
+      const receipt = yield* Effect.repeat(call(`/orders/${placed.id}/receipt`), {
+        until: ({ status }) => status === 200,
+        schedule: Schedule.max([Schedule.spaced("20 millis"), Schedule.recurs(500)]),
+      })
+      expect(receipt.body.orderId).toBe(placed.id)
+      expect(receipt.body.text).toContain(`Order ${placed.id} for Ada`)
+      expect((yield* counted).body).toMatchObject({
+        orders: before.orders + 1,
+        revenueCents: before.revenueCents + placed.totalCents,
+      })
+      expect((yield* call("/orders/999999/receipt")).status).toBe(404)
     }))
 
   it.effect("a report can be asked for later, watched and cancelled", () =>

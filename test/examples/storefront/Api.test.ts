@@ -107,7 +107,9 @@ describe("the OpenAPI page", () => {
       "/products/{id}",
       "/orders",
       "/orders/{id}",
+      "/orders/{id}/receipt",
       "/reports/sales",
+      "/analytics",
     ])
   })
 
@@ -129,13 +131,18 @@ describe("the OpenAPI page", () => {
   it("names the shapes that travel, and the problems", () => {
     expect(Object.keys(page.components.schemas).toSorted()).toMatchInlineSnapshot(`
       [
+        "ActorFailed",
+        "AskCycle",
+        "AskTimeout",
         "BoughtTogether",
         "Cancelled",
         "CategorySales",
         "CleanupAbandoned",
         "DatabaseUnavailable",
         "DeadlineExceeded",
+        "LiveSales",
         "Loyalty",
+        "MailboxFull",
         "MonthSales",
         "NewOrder",
         "NewOrderLine",
@@ -146,9 +153,12 @@ describe("the OpenAPI page", () => {
         "Product",
         "ProductNotFoundEncoded",
         "ProductPage",
+        "Receipt",
+        "ReceiptNotFoundEncoded",
         "Refused",
         "ReportRequest",
         "SalesReport",
+        "Stopped",
       ]
     `)
     expect(Object.keys(page.paths["/orders"]!.post!.responses))

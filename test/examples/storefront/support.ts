@@ -6,21 +6,27 @@ import { HttpApiTest } from "effect/http-api"
 import { SqlClient, Statement } from "effect/sql"
 import type { SqlError } from "effect/sql"
 import type * as Catalogue from "../../../examples/storefront/Catalogue.ts"
+import { ActorsLive } from "../../../examples/storefront/Actors.ts"
+import { AnalyticsLive } from "../../../examples/storefront/Analytics.ts"
 import { Api } from "../../../examples/storefront/Api.ts"
 import { OrdersLive } from "../../../examples/storefront/Orders.ts"
 import { ProductsLive } from "../../../examples/storefront/Products.ts"
 import { ReportsLive } from "../../../examples/storefront/Reports.ts"
 import { migrations } from "../../../examples/storefront/schema.ts"
 import { seed } from "../../../examples/storefront/seed.ts"
-import { Supervised } from "@weir/runtime"
+import { ActorSystem, Supervised } from "@weir/runtime"
 import { eventually, layer as database } from "../../support/database.ts"
 
-/** A database with the storefront's tables and the shop of `options` in it. */
-export const shop = (options: Catalogue.Options, maxConnections = 10) =>
-  Layer.effectDiscard(seed(options)).pipe(
+/** A database with the storefront's tables and the shop of `options` in it, and its actors. */
+export const resources = (options: Catalogue.Options, maxConnections = 10) =>
+  Layer.merge(ActorsLive, Layer.effectDiscard(seed(options))).pipe(
     Layer.provideMerge(database({ migrations, maxConnections })),
     Layer.provide(Logger.layer([])),
   )
+
+/** The same with a system of its own, for tests without `Service`. */
+export const shop = (options: Catalogue.Options, maxConnections = 10) =>
+  Layer.provideMerge(resources(options, maxConnections), ActorSystem.layer())
 
 /** Runs an effect and says which statements it sent, with their parameters. */
 export const recorded = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
@@ -75,13 +81,14 @@ const unsupervised = Layer.succeed(
 )
 
 /** Every part of the shop behind its HTTP interface, in memory: no socket. */
-export const clientOf = HttpApiTest.groups(Api, ["products", "orders", "reports"]).pipe(
-  Effect.provide(
-    Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive).pipe(
-      Layer.provideMerge(Layer.mergeAll(unsupervised, HttpServer.layerServices)),
+export const clientOf = HttpApiTest.groups(Api, ["products", "orders", "reports", "analytics"])
+  .pipe(
+    Effect.provide(
+      Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive, AnalyticsLive).pipe(
+        Layer.provideMerge(Layer.mergeAll(unsupervised, HttpServer.layerServices)),
+      ),
     ),
-  ),
-)
+  )
 
 /** Does something while another session holds what `lock` takes. */
 export const whileHeld = Effect.fnUntraced(function* <A, E, R>(
