@@ -138,8 +138,8 @@ describe("10 requests in one instant for an actor whose messages take 100 ms", (
           predictedWaitMs: 400,
         })
         expect(started).toBe(4)
-        // Only the two kinds themselves.
-        expect((yield* tree.dump).map(({ name }) => name)).toEqual(["actor Till", "actor Clerk"])
+        // Only the two kinds themselves, and who supervises them.
+        expect((yield* tree.dump).map(({ name }) => name)).toEqual(["actors", "Till", "Clerk"])
         expect(stats("Till")).toMatchObject({ inUse: 0, waiting: 0 })
       }).pipe(Effect.provide(layer)),
   )

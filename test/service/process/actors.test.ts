@@ -169,7 +169,8 @@ describe("actors in what a service shows", () => {
         parentId: task("actors.ask").id,
         deadline: task("actors.ask").deadline,
       })
-      expect(task("actor Worker")).toMatchObject({ kind: "actor" })
+      expect(task("Worker")).toMatchObject({ kind: "child", parentId: task("actors").id })
+      expect(task("actors")).toMatchObject({ kind: "supervisor" })
 
       const { body } = yield* Process.get(service, "/metrics")
       expect(body).toMatch(/weir_bounded_in_use\{[^}]*name="Worker"[^}]*\} 1/)
@@ -182,5 +183,10 @@ describe("actors in what a service shows", () => {
       expect(answer.status).toBe(200)
       expect((yield* Fiber.join(first.fiber)).status).toBe(500)
       yield* Process.eventually(seen(service), ({ running }) => running === 0)
+      const ended = yield* Process.get(service, "/metrics")
+      expect(ended.body).toMatch(
+        /weir_actor_messages_total\{[^}]*actor="Worker",outcome="cancelled"\} 1/,
+      )
+      expect(ended.body).toMatch(/weir_actor_residents\{[^}]*actor="Worker"\} 1/)
     }))
 })
