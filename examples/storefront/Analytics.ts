@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { Rpc } from "effect/rpc"
 import { Actor } from "@weir/runtime"

@@ -202,17 +202,18 @@ class Definition<Rpcs extends Rpc.Any> {
             () => Effect.sync(() => unsafe.remove(kind)),
           )),
           Effect.andThen(Effect.acquireRelease(
-            Effect.orDie(unsafe.supervisor.startChild({
-              id: this.name,
-              effect: kind.life,
-              // Its actors have budgets of their own.
-              shutdown: "infinity",
-            })),
+            Effect.tap(unsafe.supervisor, (supervisor) =>
+              Effect.orDie(supervisor.startChild({
+                id: this.name,
+                effect: kind.life,
+                // Its actors have budgets of their own.
+                shutdown: "infinity",
+              }))),
             // The supervisor may have given up, and then there is nothing left to stop.
-            ({ id }) =>
+            (supervisor) =>
               Effect.ignore(Effect.andThen(
-                unsafe.supervisor.terminateChild(id),
-                unsafe.supervisor.deleteChild(id),
+                supervisor.terminateChild(this.name),
+                supervisor.deleteChild(this.name),
               )),
           )),
         )

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Context, Duration, Effect, Layer } from "effect"
+import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import * as Saturation from "../bounded/Saturation.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type * as DeadLetters from "./DeadLetters.ts"
@@ -79,8 +79,8 @@ export interface Options {
 /**
  * Builds an empty system. `Service.layer` does it for every service.
  *
- * **Details** – a supervisor named `actors` has one child for each kind (one-for-one, 3 restarts in 5
- * seconds). When one of them has used these up, all actors stop, and a service ends with exit code 1.
+ * **Details** – a supervisor named `actors`, started with the first kind, has one child for each kind
+ * (one-for-one, 3 restarts in 5 seconds). When one of them has used these up, all actors stop, and a service ends with exit code 1.
  *
  * @category layers
  * @since 0.1.0
@@ -95,6 +95,12 @@ export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
         office.publish,
         Duration.toMillis(Duration.fromInputUnsafe(options.stop ?? "25 seconds")),
       )
+      // That of the layer: the fiber that builds it goes on with others.
+      const context = fiber.context as Context.Context<Scope.Scope>
+      const supervisor = Effect.orDie(Supervisor.make({ name: "actors" })).pipe(
+        Effect.uninterruptible,
+        Effect.updateContext((_: Context.Context<never>) => context),
+      )
       return Effect.as(
         Effect.andThen(
           Saturation.register(office.bounded),
@@ -103,7 +109,8 @@ export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
             Effect.acquireRelease(Effect.void, () => office.close),
           ),
         ).pipe(
-          Effect.andThen(Effect.orDie(Supervisor.make({ name: "actors" }))),
+          // Started with the first kind: a service without actors does not show it among its tasks.
+          Effect.andThen(Effect.cached(supervisor)),
           Effect.tap((supervisor) => Effect.sync(() => system.supervisor = supervisor)),
         ),
         {

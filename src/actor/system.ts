@@ -38,8 +38,8 @@ export class System {
   /** Takes dead letters. */
   readonly publish: (letter: DeadLetter) => void
   readonly stopMs: number
-  /** Of all kinds; set right after construction. */
-  supervisor!: Supervisor
+  /** Of all kinds: starts it, the first time; set right after construction. */
+  supervisor!: Effect.Effect<Supervisor>
   /** When all must have handled what they have been told; set when the process stops. */
   private stopBy: number | undefined = undefined
 

@@ -124,7 +124,7 @@ export const world = <A, E>(
       const value = yield* Effect.provide(
         bounded(
           Effect.flatMap(Effect.orDie(Supervisor.make({ name: "actors" })), (supervisor) => {
-            system.supervisor = supervisor
+            system.supervisor = Effect.succeed(supervisor)
             return body({
               trace,
               tree,
