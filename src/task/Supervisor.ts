@@ -13,8 +13,9 @@ import { Context, Duration, Effect, Layer, type Scope } from "effect"
 import { CurrentChild } from "./child.ts"
 import type { ChildRefused, StartFailed, SupervisorExhausted } from "./giveup.ts"
 import type { Failure } from "./handle.ts"
-import { addTo, asked, launch, type Observed, tell } from "./launching.ts"
+import { addTo, asked, launch, type Observed } from "./launching.ts"
 import { type ChildInfo, infoOf } from "./picture.ts"
+import { gaveUp } from "./reports.ts"
 import { restart as makePolicy, type RestartOptions, type RestartPolicy } from "./restarts.ts"
 import { type ChildSpec, type Options, settings, supervisors } from "./specs.ts"
 import { Supervision } from "./supervision.ts"
@@ -114,9 +115,9 @@ export const Supervisor: Context.Service<Supervisor, Supervisor> = Context.Servi
  *   for each child) the supervisor gives up: it stops all children and fails.
  * - It stops them in reverse start order, one after another, each within its `shutdown`. JavaScript
  *   cannot kill: what overruns is abandoned, reported, and listed until it ends.
- * - A supervisor that was made outside of any task, as by a layer, and gives up, ends the service:
- *   that drains, says why, and exits with 1. Outside a service the failure is logged as an error. To
- *   deal with it yourself use {@link run}.
+ * - Giving up is logged as an error. When the supervisor was made outside of any task, as by a layer,
+ *   it ends the service as well: that drains, says why, and exits with 1. To deal with it yourself use
+ *   {@link run}.
  *
  * Dies with one sentence when an option is out of its range.
  *
@@ -210,7 +211,7 @@ export const run = <Needs extends ReadonlyArray<unknown> = []>(
     const body = core.body(() => above?.ready())
     return Task.run(
       options.name,
-      above === undefined ? Effect.tapError(body, tell) : body,
+      above === undefined ? Effect.tapError(body, told) : body,
       { kind: "supervisor", cleanup: Duration.infinity },
     )
   })
@@ -238,6 +239,10 @@ export const layer = <Needs extends ReadonlyArray<unknown> = []>(
     StartFailed,
     Exclude<Needs[number], Scope.Scope>
   >
+
+/** The supervisor above logs a child that gave up; without one it is an error. */
+const told = (error: SupervisorExhausted | StartFailed): Effect.Effect<void> =>
+  error._tag === "StartFailed" ? Effect.void : gaveUp(error)
 
 const specsOf = (
   { children }: { readonly children?: unknown },

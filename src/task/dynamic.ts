@@ -1,4 +1,6 @@
 import { Effect, type Scope } from "effect"
+import { Quota } from "../bounded/quota.ts"
+import { register } from "../bounded/Saturation.ts"
 import type { ChildRefused, StartFailed } from "./giveup.ts"
 import { addTo, asked, launch, type Observed } from "./launching.ts"
 import type { ChildInfo } from "./picture.ts"
@@ -13,7 +15,10 @@ import { type ChildOptions, type CommonOptions, settings } from "./specs.ts"
 export interface DynamicOptions<in Args, out R = never> extends CommonOptions, ChildOptions {
   /** Makes a child's effect; called for every start, also when it is started again. */
   readonly child: (args: Args) => Effect.Effect<unknown, unknown, R>
-  /** Children at once; beyond that a start is refused. Default: no limit but the program's own. */
+  /**
+   * Children at once; beyond that a start is refused, and it is a bounded thing of its own. Default: no
+   * limit but the program's own.
+   */
   readonly maxChildren?: number
 }
 
@@ -72,12 +77,19 @@ export const dynamic = <Args, R = never>(
 ): Effect.Effect<Dynamic<Args>, never, Exclude<R, Scope.Scope> | Scope.Scope> =>
   Effect.gen(function* () {
     const context = yield* Effect.context<Exclude<R, Scope.Scope>>()
-    const { core, observed } = yield* Effect.orDie(launch(() => settings(options, true), []))
-    const { name: _, child, policy: __, ...how } = options
+    const { maxChildren, name } = options
+    const places = maxChildren === undefined
+      ? undefined
+      : yield* Effect.sync(() => new Quota("supervisor", name, maxChildren))
+    if (places !== undefined) yield* register(places)
+    const { core, observed } = yield* Effect.orDie(
+      launch(() => settings(options, true), [], places),
+    )
+    const how: ChildOptions = options
     let started = 0
     const startChild: Dynamic<Args>["startChild"] = (args, named) =>
       Effect.suspend(() => {
-        const effect = Effect.suspend(() => child(args))
+        const effect = Effect.suspend(() => options.child(args))
         const spec = { ...how, id: named?.id ?? String(++started), effect }
         return Effect.provideContext(addTo(core, spec), context)
       })

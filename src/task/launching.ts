@@ -1,4 +1,5 @@
 import { Context, Duration, Effect, Exit, type Scope, Tracer } from "effect"
+import type { Quota } from "../bounded/quota.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { type Child, CurrentChild } from "./child.ts"
 import { Fatal } from "./fatal.ts"
@@ -43,9 +44,10 @@ type Ends = SupervisorExhausted | StartFailed | Failure
 export const launch = (
   settings: () => Settings,
   specs: ReadonlyArray<ChildSpec<unknown>>,
+  places?: Quota,
 ): Effect.Effect<Launched, StartFailed, Scope.Scope> =>
   Effect.suspend(() => {
-    const core = new Supervision(settings(), specs)
+    const core = new Supervision(settings(), specs, places)
     const { name } = core.settings
     return Effect.gen(function* () {
       const task = yield* Task.start(name, Effect.tapError(core.body(() => {}), tell), {
@@ -78,10 +80,10 @@ const notStarted = (exit: Exit.Exit<void, Ends>): Effect.Effect<void, StartFaile
   return fails.length > 0 ? Effect.interrupt : exit as Exit.Exit<void, never>
 }
 
-/** The failure of a supervisor without one above it: logged, and the end of a service. */
-export const tell = (error: SupervisorExhausted | StartFailed): Effect.Effect<void> =>
+/** Nobody need look at how it ends: so it is logged, and ends the service unless it is below a task. */
+const tell = (error: SupervisorExhausted | StartFailed): Effect.Effect<void> =>
   Effect.withFiber((fiber) => {
-    if (error instanceof StartFailed || fiber.getRef(CurrentChild) !== undefined) return Effect.void
+    if (error instanceof StartFailed) return Effect.void
     const above = fiber.getRef(CurrentScope).parent?.task
     return Effect.andThen(
       gaveUp(error),

@@ -37,8 +37,9 @@ export interface ChildOptions {
   /** Whether its end counts for `autoShutdown`; not with `permanent`. Default false. */
   readonly significant?: boolean
   /**
-   * When it counts as started: `immediately`, or with its `signal` that it is ready. Default
-   * `immediately`; a supervisor gives the signal once its own children are started.
+   * When it counts as started: `immediately`, or with its `signal` that it is ready, which has no
+   * time limit but the effect's own. Default `immediately`; a supervisor gives the signal once its own
+   * children are started.
    */
   readonly ready?: "immediately" | "signal"
   /** What it is. Default: a `supervisor` when its effect is that of `Supervisor.run` itself. */
@@ -131,25 +132,17 @@ export interface Settings {
   readonly policy: RestartPolicy
   readonly shared: boolean
   readonly autoShutdown: "never" | "any" | "all"
-  readonly maxChildren: number
   /** Whether its children are alike, have no order, and stop all at once. */
   readonly alike: boolean
 }
 
 /** Fills the defaults in; throws a {@link Mistake}. */
 export const settings = (
-  options: CommonOptions & { readonly strategy?: Strategy; readonly maxChildren?: number },
+  options: CommonOptions & { readonly strategy?: Strategy },
   alike: boolean,
 ): Settings => {
   if (options.name === "") {
     throw new Mistake("Cannot make a supervisor: its name is empty. Give it a name.")
-  }
-  const maxChildren = options.maxChildren ?? Infinity
-  if (maxChildren !== Infinity && (!Number.isSafeInteger(maxChildren) || maxChildren < 1)) {
-    throw new Mistake(
-      `Cannot make the supervisor "${options.name}": maxChildren is ${maxChildren}. ` +
-        "Use an integer of at least 1.",
-    )
   }
   return {
     name: options.name,
@@ -157,7 +150,6 @@ export const settings = (
     policy: options.policy ?? defaultRestart,
     shared: options.budget === "supervisor",
     autoShutdown: options.autoShutdown ?? "never",
-    maxChildren,
     alike,
   }
 }

@@ -1,4 +1,5 @@
 import { type Cause, Clock, type Context, Effect, type Fiber } from "effect"
+import type { Quota } from "../bounded/quota.ts"
 import { Metrics } from "../telemetry/Metrics.ts"
 import * as CancelReason from "./CancelReason.ts"
 import { Child, type Incarnation, signal, start, type StartResult, stop } from "./child.ts"
@@ -30,6 +31,8 @@ export class Supervision {
   readonly children: Map<string, Child> = new Map()
   /** Whether the first children were started; it may be over since. */
   begun = false
+  /** The places for children that come later, where they are limited. */
+  private readonly places: Quota | undefined
   private readonly specs: ReadonlyArray<ChildSpec<unknown>>
   private readonly inbox = new Inbox<Job>()
   private readonly budget: RestartBudget | undefined
@@ -40,9 +43,10 @@ export class Supervision {
   private waits!: Waits
   private waiting: (() => void) | undefined
 
-  constructor(settings: Settings, specs: ReadonlyArray<ChildSpec<unknown>>) {
+  constructor(settings: Settings, specs: ReadonlyArray<ChildSpec<unknown>>, places?: Quota) {
     this.settings = settings
     this.specs = specs
+    this.places = places
     this.budget = settings.shared
       ? new RestartBudget(settings.policy.intensity, settings.policy.periodMs)
       : undefined
@@ -112,10 +116,8 @@ export class Supervision {
         const running = known.state === "running" || known.state === "starting"
         return Effect.fail(this.refused(spec.id, running ? "AlreadyStarted" : "AlreadyPresent"))
       }
-      if (this.children.size >= this.settings.maxChildren) {
-        return Effect.fail(this.refused(spec.id, "Full"))
-      }
       const child = new Child(resolve(spec, this.settings, context, "dynamic"))
+      if (this.places?.enter() !== undefined) return Effect.fail(this.refused(spec.id, "Full"))
       this.children.set(spec.id, child)
       return this.startNow(child, true)
     })
@@ -147,7 +149,7 @@ export class Supervision {
     return this.with(id, (child) => {
       const reason = busy(child)
       if (reason !== undefined) return Effect.fail(this.refused(id, reason))
-      this.children.delete(id)
+      this.drop(child)
       return Effect.void
     })
   }
@@ -206,10 +208,10 @@ export class Supervision {
     return Effect.flatMap(this.start(child), (result) => {
       if (result._tag === "Up") return Effect.succeed(child)
       if (result._tag === "Declined") {
-        if (child.passing) this.children.delete(child.spec.id)
+        if (child.passing) this.drop(child)
         return Effect.succeed(child)
       }
-      if (fleeting) this.children.delete(child.spec.id)
+      if (fleeting) this.drop(child)
       return Effect.fail(
         new StartFailed({
           supervisor: this.settings.name,
@@ -276,9 +278,14 @@ export class Supervision {
     return false
   }
 
+  private drop(child: Child): void {
+    this.children.delete(child.spec.id)
+    this.places?.leave()
+  }
+
   private gone(child: Child): void {
     child.state = "stopped"
-    if (child.passing) this.children.delete(child.spec.id)
+    if (child.passing) this.drop(child)
   }
 
   /** Decides about a failure, and has the restart follow, at once or when its wait is over. */
@@ -329,7 +336,7 @@ export class Supervision {
       (child) =>
         child === failed ? Effect.void : Effect.map(this.stop(child, why), () => {
           // Also one that had been stopped on purpose: as in OTP, a group is started whole.
-          if (child.passing) this.children.delete(child.spec.id)
+          if (child.passing) this.drop(child)
           else child.state = "restarting"
         }),
       { discard: true },

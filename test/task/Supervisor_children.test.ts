@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deadline, Supervisor, Task } from "@weir/runtime"
+import { Deadline, Saturation, Supervisor, Task } from "@weir/runtime"
 import { Context, Duration, Effect, Fiber, Layer, Option, Tracer } from "effect"
 import { TestClock } from "effect/testing"
 import { clean, fork } from "./support.ts"
@@ -257,6 +257,11 @@ describe("dynamic", () => {
         yield* made.startChild(undefined)
         yield* made.startChild(undefined)
         expect(yield* refusal(made.startChild(undefined))).toBe("Full")
+        const saturation = yield* Saturation.Saturation
+        expect(saturation.snapshot(0)).toEqual([expect.objectContaining({
+          ...{ kind: "supervisor", name: "pool", capacity: 2, inUse: 2, waiting: 0 },
+          refused: expect.objectContaining({ QueueFull: 1 }),
+        })])
         yield* made.terminateChild("1")
         yield* made.startChild(undefined)
         yield* close
@@ -264,8 +269,9 @@ describe("dynamic", () => {
           yield* Effect.exit(Effect.scoped(
             Supervisor.dynamic({ name: "pool", maxChildren: 0, child: () => Effect.never }),
           )),
-        )).toContain("maxChildren is 0")
-      })
+        )).toContain('The supervisor "pool" needs a whole number of places above zero, not 0')
+        expect(saturation.snapshot(0)).toEqual([])
+      }).pipe(Effect.provideService(Saturation.Saturation, Saturation.makeUnsafe()))
     ))
 
   it.effect("a start that fails leaves nothing, one that gives up ends all", () =>

@@ -285,7 +285,7 @@ describe("a supervisor that gives up", () => {
     const options = { name: "inner", policy: once, children: [broken] } as const
     return clean(() =>
       Effect.gen(function* () {
-        yield* Effect.flip(Task.run("caller", Supervisor.run(options)))
+        yield* Effect.flip(Supervisor.run(options))
         yield* Task.run(
           "owner",
           Effect.scoped(Effect.flatMap(Supervisor.make(options), (it) => Effect.flip(it.await))),
@@ -298,6 +298,12 @@ describe("a supervisor that gives up", () => {
         expect(yield* states(made)).toEqual({})
         yield* close
         expect(lines.map(({ level }) => level)).toEqual(["Error", "Error", "Warn"])
+        // A child that makes one and does not look at it.
+        const careless = Effect.andThen(Supervisor.make(options), Effect.never)
+        yield* Effect.scoped(
+          Supervisor.make({ name: "above", children: [{ id: "careless", effect: careless }] }),
+        )
+        expect(lines.map(({ level }) => level)).toEqual(["Error", "Error", "Warn", "Error"])
         expect(fatal).toEqual([])
       }).pipe(
         Effect.provide(layer),
