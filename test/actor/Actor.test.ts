@@ -29,8 +29,8 @@ const StockLive = Stock.toLayer(Effect.gen(function* () {
     Look: () => Ref.get(left),
   })
 }))
-describe("actor", () => {
-  it.effect("works", () =>
+describe("an actor of the first kind one writes", () => {
+  it.effect("answers, keeps its state, fails with a type, and starts anew after a crash", () =>
     Effect.gen(function* () {
       const stock = yield* Stock.client
       const a = stock("a")

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Effect, Fiber, Logger, Schedule } from "effect"
+import { Cause, Effect, Fiber, Layer, Logger, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import * as Supervisor from "../../src/task/Supervisor.ts"
 import {
@@ -257,7 +257,7 @@ describe("a crash", () => {
       })
     ))
 
-  it.effect("is what a handler that throws, or that is missing, amounts to", () =>
+  it.effect("is what a handler that throws amounts to, but not one that interrupts itself", () =>
     world(({ box }) =>
       Effect.gen(function* () {
         const a = yield* box("A")
@@ -324,6 +324,18 @@ describe("init", () => {
           "kid opens",
           "hello",
         ])
+      })
+    ))
+
+  // §3.2, 13.
+  it.effect("that yields nonsense crashes with the first message that finds no handler", () =>
+    world(() =>
+      Effect.gen(function* () {
+        const Odd = Actor.single("Odd", [Rpc.make("Ping")])
+        yield* Layer.build(Odd.toLayer({} as { readonly Ping: () => Effect.Effect<void> }))
+        const failed = yield* Effect.flip((yield* Odd.client).ask.Ping())
+        expect(failed).toMatchObject({ _tag: "ActorFailed", actor: "Odd", tag: "Ping" })
+        expect((failed as Actor.ActorFailed).defect).toBeInstanceOf(TypeError)
       })
     ))
 
