@@ -29,6 +29,26 @@ describe("SIGTERM while actors have messages", () => {
       )
     }))
 
+  it.live("so it is when the actors were given with the handlers: they stop first", () =>
+    Effect.gen(function* () {
+      // Longer than the handlers have to close: actors have a time of their own.
+      const service = yield* start({
+        FIXTURE_IN_HANDLERS: "1",
+        FIXTURE_NOTE_MS: "100",
+        FIXTURE_GRACE_MS: "60000",
+        FIXTURE_CLOSE_MS: "300",
+      })
+      expect((yield* Process.get(service, "/notes/10")).status).toBe(200)
+      yield* service.signal("SIGTERM")
+      expect(yield* service.exit).toBe(0)
+      expect(lines(service).filter((line) => line.startsWith("filed")).length).toBe(10)
+      expect(lines(service).filter((line) => line.startsWith("closed"))).toEqual([
+        "closed: Notes",
+        "closed: Archive",
+        "closed: handlers",
+      ])
+    }))
+
   it.live("what its grace does not suffice for is discarded, counted and reported; exit 0", () =>
     Effect.gen(function* () {
       const service = yield* start({ FIXTURE_NOTE_MS: "60000", FIXTURE_GRACE_MS: "200" })

@@ -1,7 +1,9 @@
 /**
  * A service whose work is done by actors, as a process. It tells on standard output what its actors
  * did, one line each. Read from the environment, beside what every service reads: `FIXTURE_NOTE_MS`
- * (how long a note takes), `FIXTURE_GRACE_MS` (of an actor), `FIXTURE_ACTORS_MS` (of all of them).
+ * (how long a note takes), `FIXTURE_GRACE_MS` (of an actor), `FIXTURE_ACTORS_MS` (of all of them),
+ * `FIXTURE_CLOSE_MS` (of the handlers and the resources),
+ * `FIXTURE_IN_HANDLERS=1` (the actors are given with the handlers, not as resources).
  */
 import { Effect, Layer, Option, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
@@ -159,8 +161,11 @@ const handlers = HttpApiBuilder.group(
   }),
 )
 
+const actors = Layer.mergeAll(NotesLive, WorkerLive).pipe(Layer.provide(ArchiveLive))
+const within = Deno.env.get("FIXTURE_IN_HANDLERS") !== undefined
+
 Service.run(Api, {
-  handlers,
-  resources: Layer.mergeAll(NotesLive, WorkerLive).pipe(Layer.provide(ArchiveLive)),
-  drain: { actors: millis("ACTORS_MS", 25_000) },
+  handlers: within ? Layer.provide(handlers, actors) : handlers,
+  resources: within ? Layer.empty : actors,
+  drain: { actors: millis("ACTORS_MS", 25_000), close: millis("CLOSE_MS", 5000) },
 })
