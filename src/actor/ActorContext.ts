@@ -101,7 +101,7 @@ export interface ActorContext {
    * Runs that effect after some time, or every so often. A timer of the same name is replaced. One
    * that is due while its last run has not begun is left out.
    *
-   * **Fails with** – nothing.
+   * **Fails with** – nothing; dies when `every` is less than 1 millisecond.
    *
    * **Interruption** – does not wait.
    */
@@ -121,7 +121,7 @@ export interface ActorContext {
   /**
    * Runs that effect when no message has been started for that long, and again after as long.
    *
-   * **Fails with** – nothing.
+   * **Fails with** – nothing; dies when that is less than 1 millisecond.
    *
    * **Interruption** – does not wait.
    */

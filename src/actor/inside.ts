@@ -162,7 +162,7 @@ export class Inside {
         this.undo(key)
         const every = "every" in when
         const ms = Duration.toMillis(Duration.fromInputUnsafe(every ? when.every : when.after))
-        if (every && !(ms > 0)) throw new Mistake(`Timer "${name}": every must be above zero.`)
+        if (every && !(ms >= 1)) throw new Mistake(`Timer "${name}": every must be at least 1 ms.`)
         this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {
           if (due === undefined) return now + ms
           return every ? Math.max(now, due) + ms : undefined
@@ -183,7 +183,7 @@ export class Inside {
         const key = "receiveTimeout"
         this.undo(key)
         const ms = Duration.toMillis(Duration.fromInputUnsafe(duration))
-        if (!(ms > 0)) throw new Mistake("receiveTimeout: the duration must be above zero.")
+        if (!(ms >= 1)) throw new Mistake("receiveTimeout: the duration must be at least 1 ms.")
         const { cell } = this
         let from = cell.now()
         this.repeat(key, effect as Effect.Effect<void>, context, (due, now) => {

@@ -1,5 +1,6 @@
 import { Cause, Exit } from "effect"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
+import { stashSignal } from "./control.ts"
 import type { Entry } from "./entry.ts"
 import { crashedOn, type Speaker, timedOut } from "./failures.ts"
 import type { Handling, Verdict } from "./handling.ts"
@@ -28,6 +29,16 @@ export const judge = (
       exit: Exit.fail(crashedOn(speaker, entry, "the handler was cancelled")),
     }
     : { outcome: "failed", exit: Exit.fail(crashedOn(speaker, entry, "it interrupted itself")) }
+}
+
+/** What failed besides that the message is to be put aside; undefined when nothing did. */
+export const withoutStash = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> | undefined => {
+  const others = cause.reasons.filter((reason) =>
+    reason._tag !== "Die" || reason.defect !== stashSignal
+  )
+  const failed = others.length === cause.reasons.length ||
+    others.some((reason) => reason._tag === "Die")
+  return failed ? Cause.fromReasons(others) : undefined
 }
 
 /** Notes how long a run took; undefined when it did not suspend, which only a known time hears of. */

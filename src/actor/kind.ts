@@ -318,6 +318,7 @@ export class Kind implements Home<Cell> {
       this.passivate(oldest)
       return undefined
     }
+    this.quota!.refuse("QueueFull", 1000)
     return new MailboxFull({
       actor: this.pathOf(key),
       tag,
@@ -352,7 +353,8 @@ export class Kind implements Home<Cell> {
         this.passivate(cell)
         cell = this.oldestIdle
       }
-      if (cell !== undefined) this.watchIdle(cell.idleSince + idleMs)
+      // What the passivated ones did in their finalizers may have set it again already.
+      if (cell !== undefined && this.timer === undefined) this.watchIdle(cell.idleSince + idleMs)
     })
   }
 }

@@ -4,17 +4,16 @@ import * as CancelReason from "../task/CancelReason.ts"
 import * as Task from "../task/Task.ts"
 import type { Outcome as TaskOutcome } from "../task/events.ts"
 import { outcomeOf } from "../task/start.ts"
-import type { Reason as LetterReason } from "./DeadLetters.ts"
 import type { Entry } from "./entry.ts"
 import type { Control } from "./control.ts"
 import { isFull, timedOut } from "./failures.ts"
 import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
-import { judge, measure } from "./judge.ts"
+import { judge, measure, withoutStash } from "./judge.ts"
 import { type Incarnation, launch, type Then } from "./launch.ts"
-import { Letter } from "./letter.ts"
 import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
+import { Receiver } from "./receiver.ts"
 import type { Owner, Rejection } from "./store.ts"
 
 /** Messages that are started in one turn before others get theirs. */
@@ -29,10 +28,8 @@ export type Status = "starting" | "ready" | "crashed" | "waiting" | "closing" | 
  * The half of an actor that handles messages; it knows nothing of starting and stopping. Everything
  * here is synchronous: what takes time runs in fibers of its own and comes back through `finish`.
  */
-export abstract class Runner implements Owner {
+export abstract class Runner extends Receiver implements Owner {
   readonly home: Home<Runner>
-  readonly key: string
-  readonly path: string
   readonly mailbox: Mailbox
   status: Status = "starting"
   /** Takes nothing new. */
@@ -52,9 +49,8 @@ export abstract class Runner implements Owner {
   private turn: (() => void) | undefined = undefined
 
   constructor(home: Home<Runner>, key: string, path: string) {
+    super(key, path)
     this.home = home
-    this.key = key
-    this.path = path
     this.mailbox = new Mailbox(path, home.settings.mailbox, home.service, this, home.line)
   }
 
@@ -115,10 +111,6 @@ export abstract class Runner implements Owner {
   soon(now: number): void {
     if (depth < maxDepth) this.drain(now)
     else this.schedule()
-  }
-
-  now(): number {
-    return this.home.clock.currentTimeMillisUnsafe()
   }
 
   /** The time, as of the first message of this turn: a burst reads the clock once. */
@@ -189,12 +181,6 @@ export abstract class Runner implements Owner {
     }
   }
 
-  /** Turns away a message that could only wait for ever. */
-  refuse(entry: Entry): void {
-    this.mailbox.turnedAway(entry)
-    this.letter(entry, "rejected", undefined)
-  }
-
   /** The time of an ask is up. */
   tooLate(entry: Entry, detach: boolean): void {
     // The answer is there and on its way to the asker.
@@ -233,10 +219,6 @@ export abstract class Runner implements Owner {
     })
   }
 
-  waited(ms: number): void {
-    this.home.tally.waits.observe(ms)
-  }
-
   lost(entry: Entry, outcome: "expired" | "dropped"): void {
     this.letter(entry, outcome, undefined)
     this.answer(
@@ -259,13 +241,6 @@ export abstract class Runner implements Owner {
     depth++
     reply(exit)
     depth--
-  }
-
-  letter(entry: Entry, reason: LetterReason, cause: unknown, payload = entry.payload): void {
-    const { path, home } = this
-    home.publish(
-      new Letter(path, home.name, entry.tag, payload, entry.how, reason, this.now(), cause),
-    )
   }
 
   /** Cancels everything that runs; each message ends as its own verdict says. */
@@ -350,8 +325,11 @@ export abstract class Runner implements Owner {
       this.conclude(handling, entry, "handled", "completed")
       if (entry.forsaken) this.letter(entry, "late-reply", undefined, exit.value)
       else if (entry.how === "ask") this.answer(entry, exit)
-    } else if (handling.stashing && Cause.hasDies(exit.cause)) this.putAside(handling, entry)
-    else this.failedOn(handling, entry, exit.cause)
+    } else {
+      const cause = handling.stashing ? withoutStash(exit.cause) : exit.cause
+      if (cause === undefined) this.putAside(handling, entry)
+      else this.failedOn(handling, entry, cause)
+    }
     if (!late) return
     this.drain(now)
     if (this.status === "stopped" && this.mailbox.running === 0) this.home.over(this)
@@ -367,7 +345,11 @@ export abstract class Runner implements Owner {
     const { mailbox } = this
     // Cancelled while it cleaned up: nobody wants it later either.
     if (handling.cancelledAt >= 0) return this.failedOn(handling, entry, Cause.interrupt())
-    if (mailbox.stash(entry)) return handling.end("completed")
+    if (mailbox.stash(entry)) {
+      // It was no try of what its retries are for.
+      entry.attempts--
+      return handling.end("completed")
+    }
     this.conclude(handling, entry, "rejected", "refused")
     if (entry.how !== "ask") this.letter(entry, "rejected", undefined)
     this.answer(entry, Exit.fail(isFull(this, entry.tag, "Stash", mailbox.stashed)))

@@ -1,7 +1,17 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { armed, fork, gate, inside, occupy, settle, watched, world } from "./support.ts"
+import {
+  armed,
+  type BoxRef,
+  fork,
+  gate,
+  inside,
+  occupy,
+  settle,
+  watched,
+  world,
+} from "./support.ts"
 
 const init = (trace: { add: (step: string) => Effect.Effect<void> }) =>
   inside(({ key }) => trace.add(`${key} starts`))
@@ -46,6 +56,25 @@ describe("a keyed actor", () => {
         expect(trace.steps).toEqual(["x starts", "1", "x starts", "2"])
         // What the old one has counted is not lost.
         expect(kinds[0]!.account()).toMatchObject({ sent: 3, ended: { handled: 3 } })
+      })
+    ))
+
+  it.effect("leaves memory by one timer, also when finalizers send to others of the kind", () =>
+    world(({ boxes }) =>
+      Effect.gen(function* () {
+        const box: (key: string) => BoxRef = yield* boxes(
+          "A",
+          { idle: "1 second" },
+          inside(({ key }) =>
+            key === "x"
+              ? Effect.addFinalizer(() => Effect.orDie(box("y").ask.Note("bye")))
+              : Effect.void
+          ),
+        )
+        yield* box("x").ask.Note("hi")
+        yield* TestClock.adjust("1 second")
+        expect(yield* box("y").account).toMatchObject({ sent: 1 })
+        expect(yield* armed).toBe(1)
       })
     ))
 
@@ -95,6 +124,7 @@ describe("a keyed actor", () => {
           { to: "A/z", how: "offer", reason: "rejected" },
         ])
         expect(kinds[0]!.account()).toMatchObject({ sent: 5, ended: { rejected: 3 } })
+        expect(kinds[0]!.bounded.stats(0)).toMatchObject({ inUse: 2, refused: { QueueFull: 3 } })
         yield* go.open
         yield* settle
         expect(yield* box("z").ask.Note("4")).toBe("4")

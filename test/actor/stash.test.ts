@@ -143,6 +143,42 @@ describe("the stash", () => {
       })
     ))
 
+  it.effect("uses up none of the tries of a message that may be retried", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        let runs = 0
+        const crashesOnce = inside((context) =>
+          ++runs <= 3 ? context.stash : runs === 4 ? Effect.die("bug") : Effect.succeed(runs)
+        )
+        const again = yield* watched(a.ask.Again(crashesOnce))
+        for (let i = 0; i < 3; i++) {
+          yield* a.tell.Run(inside((context) => context.unstashAll))
+          yield* settle
+        }
+        expect(again()).toBe("ok")
+        expect(runs).toBe(5)
+      })
+    ))
+
+  it.effect("hides no defect: a handler whose cleanup dies has crashed", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        const failed = yield* Effect.flip(
+          a.ask.Run(inside((context) => Effect.ensuring(context.stash, Effect.die("bug")))),
+        )
+        expect(failed).toMatchObject({ _tag: "ActorFailed", defect: "bug" })
+        // Nor does a signal that was swallowed put aside what dies later.
+        const later = yield* Effect.flip(
+          a.ask.Run(
+            inside((context) => Effect.andThen(Effect.exit(context.stash), Effect.die("b"))),
+          ),
+        )
+        expect(later).toMatchObject({ _tag: "ActorFailed", defect: "b" })
+      })
+    ))
+
   it.effect("is for handlers: elsewhere it is a mistake that crashes", () =>
     world(({ box }) =>
       Effect.gen(function* () {

@@ -194,11 +194,16 @@ describe("a timer", () => {
         const failed = yield* Effect.flip(
           a.ask.Run(inside((context) => context.timer("t", { every: 0 }, Effect.void))),
         )
-        expect(failed.message).toContain('Timer "t": every must be above zero.')
+        expect(failed.message).toContain('Timer "t": every must be at least 1 ms.')
+        // Less than the clock can tell apart: such a timer would be due for ever.
+        const tiny = yield* Effect.flip(
+          a.ask.Run(inside((context) => context.timer("t", { every: 0.000_001 }, Effect.void))),
+        )
+        expect(tiny.message).toContain('Timer "t": every must be at least 1 ms.')
         const quiet = yield* Effect.flip(
           a.ask.Run(inside((context) => context.receiveTimeout(0, Effect.void))),
         )
-        expect(quiet.message).toContain("receiveTimeout: the duration must be above zero.")
+        expect(quiet.message).toContain("receiveTimeout: the duration must be at least 1 ms.")
       })
     ))
 
