@@ -247,7 +247,7 @@ class Address implements Reachable {
     const { kind, left } = this.slot
     if (kind !== undefined) return kind.resolve(this.key, tag, payload, how)
     return {
-      absent: left ? new Stopped({ actor: this.path, tag }) : new Mistake(
+      absent: left ? new Stopped({ actor: this.path, tag, started: false }) : new Mistake(
         `Actor "${this.name}" is not running. Provide the layer that its toLayer made.`,
       ),
     }

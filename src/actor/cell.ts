@@ -107,7 +107,10 @@ export class Cell extends Runner {
   }
 
   private started(incarnation: Incarnation, exit: Exit.Exit<Handlers, unknown>): void {
-    if (this.incarnation !== incarnation || this.status !== "starting") return
+    if (this.incarnation !== incarnation || this.status !== "starting") {
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) this.home.crashedLate(this, exit.cause)
+      return
+    }
     if (Exit.isFailure(exit)) return this.crashed(exit.cause)
     incarnation.handlers = exit.value
     this.status = "ready"
@@ -116,8 +119,13 @@ export class Cell extends Runner {
     this.drain(now)
   }
 
+  /** It has a life that could end by a crash. */
+  get alive(): boolean {
+    return this.status === "ready" || this.status === "starting"
+  }
+
   protected override crashed(cause: Cause.Cause<unknown>): void {
-    if (this.status !== "ready" && this.status !== "starting") return
+    if (!this.alive) return
     const starting = this.status === "starting"
     this.status = "crashed"
     this.cancelRunning(CancelReason.ParentEnded(this.path), (entry): Verdict => ({
@@ -143,6 +151,7 @@ export class Cell extends Runner {
 
   private decide(cause: Cause.Cause<unknown>, starting: boolean): void {
     if (this.stopping) {
+      this.home.crashedLate(this, cause)
       this.status = "waiting"
       return this.shut()
     }
@@ -222,7 +231,7 @@ export class Cell extends Runner {
     this.status = "closing"
     this.cancelRunning(reason, (entry): Verdict => ({
       outcome: "cancelled",
-      exit: Exit.fail(hasStopped(this, entry.tag)),
+      exit: Exit.fail(hasStopped(this, entry.tag, true)),
     }))
     this.endIncarnation(reason, Exit.void, () => this.finished())
   }
@@ -249,7 +258,8 @@ export class Cell extends Runner {
     this.mailbox.end(entry, waited ? "rejected" : "discarded")
     this.letter(entry, waited ? "rejected" : "discarded", undefined)
     entry.admitted?.()
-    this.answer(entry, Exit.fail(hasStopped(this, entry.tag)))
+    // One that was to be tried again has run before.
+    this.answer(entry, Exit.fail(hasStopped(this, entry.tag, entry.attempts > 0)))
   }
 
   /**

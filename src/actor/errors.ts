@@ -185,7 +185,11 @@ export class AskCycle extends AskCycleBase {
   }
 }
 
-const StoppedFields = { actor: Schema.String, tag: Schema.String } as const
+const StoppedFields = {
+  actor: Schema.String,
+  tag: Schema.String,
+  started: Schema.Boolean,
+} as const
 
 const StoppedBase: Schema.Class<
   Stopped,
@@ -194,7 +198,8 @@ const StoppedBase: Schema.Class<
 > = Schema.TaggedError<Stopped>()("Stopped", StoppedFields)
 
 /**
- * The actor has stopped, or is stopping and takes nothing new.
+ * The actor has stopped, or is stopping and takes nothing new. `started` says that its handler had
+ * begun when the time to stop was over: whether it took effect is then unknown.
  *
  * **Details** – over HTTP a 503 problem.
  *
@@ -204,6 +209,9 @@ const StoppedBase: Schema.Class<
 export class Stopped extends StoppedBase {
   /** One sentence. */
   override get message(): string {
-    return `Actor "${this.actor}" has stopped and did not take ${this.tag}.`
+    return this.started
+      ? `Actor "${this.actor}" stopped while it handled ${this.tag}: ` +
+        "whether that took effect is unknown."
+      : `Actor "${this.actor}" has stopped and did not take ${this.tag}.`
   }
 }

@@ -21,8 +21,8 @@ export const timedOut = (
     state,
   })
 
-export const hasStopped = ({ path }: Speaker, tag: string): Stopped =>
-  new Stopped({ actor: path, tag })
+export const hasStopped = ({ path }: Speaker, tag: string, started = false): Stopped =>
+  new Stopped({ actor: path, tag, started })
 
 export const rejected = (speaker: Speaker, tag: string, rejection: Rejection): MailboxFull =>
   isFull(speaker, tag, rejection.reason, rejection.waiting, rejection.predictedWaitMs)

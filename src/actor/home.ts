@@ -60,6 +60,8 @@ export interface Home<C> {
   ): AnyRef
   /** Its restarts are used up, and its parent must decide. */
   failed(cell: C, cause: Cause.Cause<unknown>): void
+  /** It crashed, but that life of it was ending anyway: all that is left is to tell. */
+  crashedLate(cell: C, cause: Cause.Cause<unknown>): void
   /** It has stopped for good. */
   gone(cell: C): void
   /** What was left running when it stopped has ended too. */

@@ -111,7 +111,7 @@ export class Kind implements Home<Cell> {
     if (cell !== undefined) return cell
     // A single actor starts with its kind, not with a message.
     const absent = this.onFailed === undefined || !this.keyed
-      ? new Stopped({ actor: this.pathOf(key), tag })
+      ? new Stopped({ actor: this.pathOf(key), tag, started: false })
       : this.room(key, tag)
     if (absent === undefined) return this.activate(key)
     this.past.sent++
@@ -252,8 +252,12 @@ export class Kind implements Home<Cell> {
       ))
       return
     }
-    if (cell.parent !== undefined) cell.parent.childFailed(cause)
-    else this.onFailed?.(cause)
+    const { parent } = cell
+    if (parent === undefined ? this.onFailed === undefined : !parent.alive) {
+      return this.crashedLate(cell, cause)
+    }
+    if (parent !== undefined) parent.childFailed(cause)
+    else this.onFailed!(cause)
   }
 
   gone(cell: Cell): void {
@@ -289,6 +293,10 @@ export class Kind implements Home<Cell> {
         `${delayMs > 0 ? `, in ${Math.round(delayMs)} ms` : ""}).`,
       cause,
     ))
+  }
+
+  crashedLate(cell: Cell, cause: Cause.Cause<unknown>): void {
+    this.log(Effect.logWarning(`Actor "${cell.path}" crashed while it was ending.`, cause))
   }
 
   private log(effect: Effect.Effect<void>): void {

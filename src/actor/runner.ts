@@ -279,8 +279,10 @@ export abstract class Runner extends Receiver implements Owner {
       handling.end(outcomeOf(exit))
       control.over?.()
       if (Exit.isFailure(exit) && handling.cancelledAt < 0 && this.incarnation === incarnation) {
-        this.crashed(exit.cause)
-      } else if (late) this.drain(this.now())
+        return this.crashed(exit.cause)
+      }
+      if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) this.home.crashedLate(this, exit.cause)
+      if (late) this.drain(this.now())
     }
     const life = { ...incarnation!, context: control.context }
     launch(life, this.home.ledger, handling, Infinity, undefined, () => control.effect, done)
@@ -358,8 +360,9 @@ export abstract class Runner extends Receiver implements Owner {
   private failedOn(handling: Handling, entry: Entry, cause: Cause.Cause<unknown>): void {
     const { exit, outcome } = judge(this, handling, entry, cause)
     if (Cause.hasDies(cause)) {
-      // Only what this incarnation dies of is a crash; an earlier one is dead already.
-      const own = handling.scope.parent === this.incarnation?.frame
+      // Only what this incarnation dies of is a crash; one that is ending is dead already.
+      const own = this.status === "ready" &&
+        handling.scope.parent === this.incarnation?.frame
       const { retries } = this.home.plans[entry.tag]!
       if (own && !this.stopping && !entry.forsaken && entry.attempts <= retries) {
         this.mailbox.retry(entry)
@@ -369,6 +372,7 @@ export abstract class Runner extends Receiver implements Owner {
       this.conclude(handling, entry, outcome, "failed")
       this.letter(entry, "failed", cause)
       if (own) this.crashed(cause)
+      else this.home.crashedLate(this, cause)
       return this.answer(entry, exit)
     }
     this.conclude(handling, entry, outcome, outcomeOf(Exit.failCause(cause)))

@@ -62,22 +62,29 @@ const FullProblem: Schema.Codec<MailboxFull, FullWire> = Schema.Struct({
   asProblem,
 )
 
-const StoppedProblem: Schema.Codec<Stopped, MessageWire> = Schema.Struct({
+/** The wire format of a message that a stop left without an answer. */
+export interface StoppedWire extends MessageWire {
+  readonly started: boolean
+}
+
+const StoppedProblem: Schema.Codec<Stopped, StoppedWire> = Schema.Struct({
   ...members,
   ...message,
   type: stoppedType,
   status: Schema.Literal(503),
+  started: Schema.Boolean,
 }).annotate({ identifier: "Stopped", description: "An actor has stopped." }).pipe(
   Schema.decodeTo(
     Schema.toType(Stopped),
     SchemaTransformation.transform({
-      decode: ({ actor, tag }) => new Stopped({ actor, tag }),
-      encode: ({ actor, tag }) => ({
+      decode: ({ actor, started, tag }) => new Stopped({ actor, started, tag }),
+      encode: ({ actor, started, tag }) => ({
         type: stoppedType.literal,
         title: titles.stopped,
         status: 503 as const,
         actor: kindOf(actor),
         tag,
+        started,
       }),
     }),
   ),

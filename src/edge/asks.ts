@@ -96,14 +96,18 @@ export const fromAsk = (error: unknown): AskProblem | undefined => {
     }
   }
   if (error instanceof Stopped) {
+    const { started, tag } = error
     const actor = kindOf(error.actor)
     return {
       slug: "stopped",
       status: 503,
       title: titles.stopped,
-      detail: `Actor "${actor}" did not take ${error.tag}.`,
-      extensions: { actor, tag: error.tag },
-      retryAfterMs: 1000,
+      detail: started
+        ? `Actor "${actor}" stopped while it handled ${tag}: whether that took effect is unknown.`
+        : `Actor "${actor}" did not take ${tag}.`,
+      extensions: { actor, tag, started },
+      // What may have taken effect is not to be repeated unseen.
+      ...(started ? {} : { retryAfterMs: 1000 }),
     }
   }
   if (error instanceof AskCycle) {
@@ -122,6 +126,6 @@ export const fromAsk = (error: unknown): AskProblem | undefined => {
 export const turnedAway = (error: unknown): Reason | undefined =>
   error instanceof MailboxFull
     ? error.reason === "Infeasible" ? "Infeasible" : "QueueFull"
-    : error instanceof Stopped
+    : error instanceof Stopped && !error.started
     ? "Closed"
     : undefined

@@ -134,7 +134,7 @@ const cases = [
     name: "stopped",
     status: 503,
     slug: "stopped",
-    more: { actor: "Quits", tag: "Work" },
+    more: { actor: "Quits", tag: "Work", started: false },
     tag: "Stopped",
     after: true,
   },
