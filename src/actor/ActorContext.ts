@@ -99,7 +99,7 @@ export interface ActorContext {
   readonly unwatch: (ref: AnyRef) => Effect.Effect<void>
   /**
    * Runs that effect after some time, or every so often. A timer of the same name is replaced. One
-   * that is due while its last run has not begun is left out.
+   * that is due while its last run has not ended is left out.
    *
    * **Fails with** – nothing; dies when `every` is less than 1 millisecond.
    *
