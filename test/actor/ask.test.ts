@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { CancelReason, Deadline, Task } from "@weir/runtime"
 import {
   armed,
+  balanced,
   fork,
   gate,
   inside,
@@ -151,6 +152,26 @@ describe("an ask", () => {
         expect(["ok", "AskTimeout"]).toContain(asked())
         expect(letters).toEqual([])
         expect((yield* a.account)!.sent).toBe(1)
+      })
+    ))
+
+  it.effect("is counted once when its answer is on its way as its time is up", () =>
+    world(({ boxes }) =>
+      Effect.gen(function* () {
+        const a = yield* boxes("A")
+        // So deep that the answers take more than one turn.
+        const chain = (n: number): Effect.Effect<unknown, unknown> =>
+          n === 0 ? Effect.sleep(100) : a(`${n}`).ask.Run(chain(n - 1), { timeout: 100 })
+        const asked = yield* watched(chain(50))
+        yield* settle
+        yield* TestClock.adjust(100)
+        yield* settle
+        expect(asked()).not.toBe("waits")
+        for (let n = 1; n <= 50; n++) {
+          const account = (yield* a(`${n}`).account)!
+          expect(account.sent).toBe(1)
+          balanced(account)
+        }
       })
     ))
 

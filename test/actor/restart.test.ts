@@ -327,6 +327,51 @@ describe("init", () => {
       })
     ))
 
+  it.effect("that fails at once, for ever, holds nobody up and can be stopped (S17)", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        let tries = 0
+        const a = yield* box(
+          "A",
+          { restart: Supervisor.restart({ intensity: Infinity }) },
+          Effect.suspend(() => ++tries > 1000 ? Effect.never : Effect.fail("no")),
+        )
+        yield* settle
+        expect(tries).toBeGreaterThan(1)
+        expect(tries).toBeLessThan(1000)
+        const asked = yield* watched(a.ask.Note("x"))
+        yield* a.stop
+        expect(asked()).toBe("Stopped")
+        const before = tries
+        yield* settle
+        expect(tries).toBe(before)
+      })
+    ))
+
+  it.effect("runs when the messages of the life before have all ended", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const actor: { current?: BoxRef } = {}
+        const seen: Array<unknown> = []
+        const a = yield* box(
+          "A",
+          { concurrency: 2 },
+          Effect.suspend(() =>
+            actor.current === undefined
+              ? Effect.void
+              : Effect.map(actor.current.account, (account) => seen.push(account?.running))
+          ),
+        )
+        actor.current = a
+        yield* a.tell.Run(Effect.onInterrupt(Effect.never, () => Effect.sleep(100)))
+        yield* settle
+        yield* crash(a)
+        expect(seen).toEqual([])
+        yield* TestClock.adjust(100)
+        expect(seen).toEqual([0])
+      })
+    ))
+
   // §3.2, 13.
   it.effect("that yields nonsense crashes with the first message that finds no handler", () =>
     world(() =>
