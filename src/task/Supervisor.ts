@@ -226,7 +226,30 @@ export const run = <Needs extends ReadonlyArray<unknown> = []>(
 /**
  * A supervisor as a layer, under the service {@link Supervisor}.
  *
- * **Details** – as {@link make}.
+ * **Details** – as {@link make}: among the resources of a service its children run in the background,
+ * and are stopped after the drain.
+ *
+ * **Fails with** – {@link StartFailed} when a child ended before it was ready.
+ *
+ * **Interruption** – as {@link make}.
+ *
+ * @example Background work of a service
+ * ```ts
+ * import { Effect, Schedule } from "effect"
+ * import { Supervisor } from "@weir/runtime"
+ * import { strictEqual } from "node:assert/strict"
+ *
+ * let polls = 0
+ * const poller = Effect.sync(() => ++polls).pipe(Effect.repeat(Schedule.spaced("1 second")))
+ * const Background = Supervisor.layer({
+ *   name: "background",
+ *   children: [{ id: "poller", effect: poller }],
+ * })
+ * const program = Effect.flatMap(Supervisor.Supervisor, (supervisor) => supervisor.counts)
+ * const { active } = await Effect.runPromise(Effect.provide(program, Background))
+ * strictEqual(active, 1)
+ * strictEqual(polls, 1)
+ * ```
  *
  * @category layers
  * @since 0.1.0
