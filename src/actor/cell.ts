@@ -73,6 +73,7 @@ export class Cell extends Runner {
     let context: Context.Context<never> = Context.add(home.context, CurrentScope, frame)
     context = Context.add(context, Scope.Scope, resources)
     const number = ++this.lives
+    this.vacate()
     context = Context.add(context, ActorContext, home.inside(this))
     const incarnation: Incarnation = { number, frame, resources, context, handlers: none }
     this.incarnation = incarnation

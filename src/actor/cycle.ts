@@ -33,7 +33,7 @@ type Node = Handling | Runner
 /** A message would be started there at once, or as soon as what is on its way has begun. */
 const hasPlace = (actor: Runner): boolean =>
   actor.status === "ready"
-    ? actor.mailbox.running + actor.controls < actor.home.settings.mailbox.concurrency
+    ? actor.mailbox.busy + actor.controls < actor.home.settings.mailbox.concurrency
     : actor.initializing === undefined
 
 /** What a run waits for, if that may be stuck. */

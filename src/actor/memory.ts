@@ -3,6 +3,7 @@ import * as Feasibility from "../bounded/Feasibility.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List, lists } from "./entry.ts"
+import { first, leastUrgent, oldest } from "./lanes.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
 import {
   type Line,
@@ -38,6 +39,8 @@ export class Mailbox implements Bounded {
   /** What may run while others run; apart, so that nothing that may not can stand before it. */
   private reentrants: ReadonlyArray<List> | undefined = undefined
   private readonly going = new List()
+  /** Runs of earlier lives that have not ended: they count, but take no places. */
+  private stale: List | undefined = undefined
   private offering: List | undefined = undefined
   private aside: List | undefined = undefined
   /** In the lanes, stash and offerers not counted. */
@@ -67,6 +70,10 @@ export class Mailbox implements Bounded {
     return this.line === undefined ? 0 : this.line.tickets
   }
   get running(): number {
+    return this.going.size + (this.stale === undefined ? 0 : this.stale.size)
+  }
+  /** Places that are taken. */
+  get busy(): number {
     return this.going.size
   }
   /** Starts so far: what was ever put in line, but for what waits or left it unstarted. */
@@ -110,7 +117,9 @@ export class Mailbox implements Bounded {
         this.end(entry, "dropped")
         return rejection
       }
-      victim = options.overflow === "dropOldest" ? this.leastUrgent() : undefined
+      victim = options.overflow === "dropOldest"
+        ? leastUrgent(this.lanes, this.reentrants)
+        : undefined
       if (victim === undefined) return this.reject(entry, "Full", now)
     }
     if (entry.expires !== Infinity && this.service.known && !held) {
@@ -144,7 +153,7 @@ export class Mailbox implements Bounded {
   /** The next message that may start, now running; expired ones are skipped and never run. */
   take(now: number, concurrency: number): Entry | undefined {
     while (this.waiting > 0) {
-      const entry = this.first(this.going.size < concurrency)
+      const entry = first(this.lanes, this.reentrants, this.going.size < concurrency)
       if (entry === undefined) return undefined
       entry.list!.remove(entry)
       this.waiting--
@@ -212,9 +221,17 @@ export class Mailbox implements Bounded {
     this.before(entry)
   }
 
+  /** Frees all places; what still runs in them belongs to an earlier life. */
+  vacate(): void {
+    for (let entry = this.going.head; entry !== undefined; entry = this.going.head) {
+      this.going.remove(entry)
+      ;(this.stale ??= new List()).append(entry)
+    }
+  }
+
   /** Some message that has not started; for a mailbox that is being emptied. */
   leftover(): Entry | undefined {
-    return this.offering?.head ?? this.aside?.head ?? this.first(true)
+    return this.offering?.head ?? this.aside?.head ?? first(this.lanes, this.reentrants, true)
   }
 
   /** Refuses tickets from now on. */
@@ -254,7 +271,7 @@ export class Mailbox implements Bounded {
   }
 
   stats(now: number): Stats {
-    const oldest = this.oldestWaiting()
+    const longest = oldest(this.lanes, this.reentrants)
     return {
       kind: this.kind,
       name: this.name,
@@ -263,7 +280,7 @@ export class Mailbox implements Bounded {
       waiting: this.waiting + this.tickets,
       queueCapacity: this.options.capacity,
       highWater: this.highWater,
-      oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.at),
+      oldestWaitMs: longest === undefined ? 0 : Math.max(0, now - longest.at),
       predictedWaitMs: this.predict(now),
       refused: {
         QueueFull: this.full,
@@ -327,40 +344,6 @@ export class Mailbox implements Bounded {
       entry.admitted = undefined
       admitted?.()
     }
-  }
-
-  private first(place: boolean): Entry | undefined {
-    for (let lane = 0; lane < this.lanes.length; lane++) {
-      const head = this.head(lane, place)
-      if (head !== undefined) return head
-    }
-    return undefined
-  }
-
-  private leastUrgent(): Entry | undefined {
-    for (let lane = this.lanes.length - 1; lane >= 0; lane--) {
-      const head = this.head(lane, true)
-      if (head !== undefined) return head
-    }
-    return undefined
-  }
-
-  /** The first in line of that priority; without a place only what may run while others run. */
-  private head(lane: number, place: boolean): Entry | undefined {
-    const other = this.reentrants?.[lane]!.head
-    const head = place ? this.lanes[lane]!.head : undefined
-    if (head === undefined || other === undefined) return head ?? other
-    return head.seq < other.seq ? head : other
-  }
-
-  private oldestWaiting(): Entry | undefined {
-    let oldest: Entry | undefined
-    for (const lane of [...this.lanes, ...this.reentrants ?? []]) {
-      if (lane.head !== undefined && (oldest === undefined || lane.head.at < oldest.at)) {
-        oldest = lane.head
-      }
-    }
-    return oldest
   }
 
   private elapsedAt(position: number, now: number): number {

@@ -70,7 +70,7 @@ export abstract class Runner extends Receiver implements Owner {
     // A handler may change the status from within.
     while ((this.status as Status) === "ready" && left > 0) {
       const places = concurrency - this.controls
-      if (this.queue !== undefined && mailbox.running < places) {
+      if (this.queue !== undefined && mailbox.busy < places) {
         const control = this.queue.shift()!
         if (this.queue.length === 0) this.queue = undefined
         this.control(control, now)
@@ -90,7 +90,7 @@ export abstract class Runner extends Receiver implements Owner {
 
   /** Nothing runs and nothing waits to run. */
   get quiet(): boolean {
-    return this.mailbox.running === 0 && this.mailbox.waiting === 0 && this.controls === 0 &&
+    return this.mailbox.busy === 0 && this.mailbox.waiting === 0 && this.controls === 0 &&
       this.queue === undefined
   }
 
@@ -268,14 +268,22 @@ export abstract class Runner extends Receiver implements Owner {
 
   private busyControls: Set<Handling> | undefined = undefined
 
+  /** Frees all places for a new life; what still runs in them belongs to the old one. */
+  protected vacate(): void {
+    this.mailbox.vacate()
+    this.busyControls = undefined
+    this.controls = 0
+  }
+
   private control(control: Control, now: number): void {
     const handling = this.handling(`${this.path}.${control.name}`, undefined, now)
     this.controls++
-    ;(this.busyControls ??= new Set()).add(handling)
+    const busy = this.busyControls ??= new Set()
+    busy.add(handling)
     const incarnation = this.incarnation
     const done: Then = (exit, late) => {
-      this.controls--
-      this.busyControls!.delete(handling)
+      busy.delete(handling)
+      if (this.busyControls === busy) this.controls--
       handling.end(outcomeOf(exit))
       control.over?.()
       if (Exit.isFailure(exit) && handling.cancelledAt < 0 && this.incarnation === incarnation) {

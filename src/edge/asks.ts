@@ -44,7 +44,7 @@ const halves: Readonly<Record<Full["reason"], string>> = {
   Residents: "all actors of its kind that may be in memory are busy",
   Stash: "it was to be put aside, and the stash is full",
   Dropped: "its mailbox is full and drops messages",
-  OwnMailbox: "its own mailbox is full, and only it could make room",
+  OwnMailbox: "its mailbox is full, and would stay so while the sender waits for room",
 }
 
 /** The problem for one error value, if an actor failed with it. */

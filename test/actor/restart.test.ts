@@ -243,6 +243,34 @@ describe("a crash", () => {
     ).pipe(Effect.provide(Logger.layer([logger])))
   })
 
+  it.effect("gives the new life all its places, whatever of the old one still hangs", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A", { grace: "1 second" })
+        const go = gate()
+        const hung = yield* watched(
+          a.ask.Run(Effect.uninterruptible(go.wait), { timeout: "1 minute" }),
+        )
+        yield* a.tell.Now(Effect.die("bug"))
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        expect(hung()).toBe("ActorFailed")
+        // Nor does a timer of its own hold one.
+        yield* a.ask.Run(
+          inside((context) => context.timer("t", { after: 0 }, Effect.uninterruptible(go.wait))),
+        )
+        yield* TestClock.adjust("1 second")
+        yield* a.tell.Now(Effect.die("bug"))
+        yield* settle
+        yield* TestClock.adjust("1 second")
+        expect(yield* a.ask.Note("on")).toBe("on")
+        expect(yield* a.account).toMatchObject({ sent: 5, running: 1 })
+        yield* go.open
+        yield* settle
+        expect(yield* a.account).toMatchObject({ running: 0, ended: { failed: 3, handled: 2 } })
+      })
+    ))
+
   it.effect("is not what a typed failure is: that is a reply", () =>
     world(({ box, letters }) =>
       Effect.gen(function* () {
