@@ -8,7 +8,6 @@
  */
 import { Effect, Layer } from "effect"
 import type { Rpc } from "effect/rpc"
-import * as Saturation from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { ActorContext } from "./ActorContext.ts"
 import { ActorSystem } from "./ActorSystem.ts"
@@ -17,6 +16,7 @@ import type { How } from "./entry.ts"
 import { Stopped } from "./errors.ts"
 import type { Handlers } from "./home.ts"
 import { type Reachable, reachOf } from "./inside.ts"
+import { installed } from "./installed.ts"
 import { initOf, Kind } from "./kind.ts"
 import type { ActorOptions } from "./options.ts"
 import { plansOf } from "./plans.ts"
@@ -196,27 +196,7 @@ class Definition<Rpcs extends Rpc.Any> {
           initOf(init),
           fiber,
         )
-        return Saturation.register(kind.bounded).pipe(
-          Effect.andThen(Effect.acquireRelease(
-            Effect.sync(() => unsafe.install(kind)),
-            () => Effect.sync(() => unsafe.remove(kind)),
-          )),
-          Effect.andThen(Effect.acquireRelease(
-            Effect.tap(unsafe.supervisor, (supervisor) =>
-              Effect.orDie(supervisor.startChild({
-                id: this.name,
-                effect: kind.life,
-                // Its actors have budgets of their own.
-                shutdown: "infinity",
-              }))),
-            // The supervisor may have given up, and then there is nothing left to stop.
-            (supervisor) =>
-              Effect.ignore(Effect.andThen(
-                supervisor.terminateChild(this.name),
-                supervisor.deleteChild(this.name),
-              )),
-          )),
-        )
+        return installed(unsafe, kind, kind.bounded)
       })))
 
   private at(slot: Slot, key: string): Ref<Rpcs> {
@@ -227,7 +207,7 @@ class Definition<Rpcs extends Rpc.Any> {
 
 /** Where the actor of a key is found, if it is there. A class: one is made for each look-up. */
 class Address implements Reachable {
-  private readonly slot: Slot
+  readonly slot: Slot
   private readonly name: string
   private readonly key: string
   private readonly path: string

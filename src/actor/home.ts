@@ -64,6 +64,8 @@ export interface Home<C> {
   crashedLate(cell: C, cause: Cause.Cause<unknown>): void
   /** It has stopped for good. */
   gone(cell: C): void
+  /** It was sent a message while it stopped, or after. */
+  turnedAway(cell: C): void
   /** What was left running when it stopped has ended too. */
   over(cell: C): void
   /** Counts and logs. */

@@ -15,6 +15,14 @@ import type { AnyRef } from "./types.ts"
 export interface Reachable extends Target {
   /** The actor, if it is there. */
   readonly peek: () => Cell | undefined
+  /** Where its kind is, unless it is somebody's child. */
+  readonly slot?: { readonly kind: { readonly activates: boolean } | undefined }
+}
+
+/** Whether a message sent now would be taken, if there is room. */
+export const isOpen = (target: Reachable): boolean => {
+  const cell = target.peek()
+  return cell === undefined ? target.slot?.kind?.activates === true : !cell.stopping
 }
 
 /** Where the engine finds it on a reference. */

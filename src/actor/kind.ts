@@ -54,6 +54,8 @@ export class Kind implements Home<Cell> {
   restarts = 0
   /** Ends its life with that failure; set while it is open. */
   onFailed: ((cause: Cause.Cause<unknown>) => void) | undefined = undefined
+  /** What else to do at the beginning and at the end of a life. */
+  pool: { readonly open: () => void; readonly close: () => void } | undefined = undefined
   private readonly surroundings: Surroundings
   private readonly cells = new Map<string, Cell>()
   /** Passivated ones whose cleanup takes its time: a successor waits for it. */
@@ -105,6 +107,11 @@ export class Kind implements Home<Cell> {
     return this.cells.get(key)
   }
 
+  /** A message to a key that is not in memory starts its actor. */
+  get activates(): boolean {
+    return this.keyed && this.onFailed !== undefined
+  }
+
   /** The actor of that key, started if need be; or why there is none. */
   resolve(key: string, tag: string, payload: unknown, how: How): Cell | Absent {
     const cell = this.cells.get(key)
@@ -147,10 +154,12 @@ export class Kind implements Home<Cell> {
           resume(Effect.failCause(cause))
         }
         if (!this.keyed) this.activate("")
+        this.pool?.open()
       }),
       (exit) =>
         Effect.suspend(() => {
           this.onFailed = undefined
+          this.pool?.close()
           if (Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause)) return this.stop
           return this.stopAll({
             ending: "shutdown",
@@ -165,6 +174,7 @@ export class Kind implements Home<Cell> {
   get stop(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.onFailed = undefined
+      this.pool?.close()
       return this.stopAll({
         ending: "shutdown",
         reason: CancelReason.Shutdown,
@@ -281,8 +291,19 @@ export class Kind implements Home<Cell> {
 
   over(cell: Cell): void {
     if (!this.lingering.delete(cell)) return
-    const past = cell.parent === undefined ? this.past : this.tally.past
-    past.left(cell.mailbox)
+    this.pastOf(cell).left(cell.mailbox)
+  }
+
+  turnedAway(cell: Cell): void {
+    // Before that, its own mailbox counts.
+    if (cell.status !== "stopped" || this.lingering.has(cell)) return
+    const past = this.pastOf(cell)
+    past.sent++
+    past.ended.rejected++
+  }
+
+  private pastOf(cell: Cell): Totals {
+    return cell.parent === undefined ? this.past : this.tally.past
   }
 
   restarted(cell: Cell, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void {
@@ -307,7 +328,7 @@ export class Kind implements Home<Cell> {
     return this.keyed ? `${this.name}/${key}` : this.name
   }
 
-  private activate(key: string): Cell {
+  activate(key: string): Cell {
     const cell = new Cell(this as unknown as Home<never>, key, this.pathOf(key), undefined)
     this.cells.set(key, cell)
     this.quota?.took()

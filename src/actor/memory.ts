@@ -66,7 +66,8 @@ export class Mailbox implements Bounded {
     this.lanes = lists(options.lanes)
   }
 
-  private get tickets(): number {
+  /** Places that are promised. */
+  get tickets(): number {
     return this.line === undefined ? 0 : this.line.tickets
   }
   get running(): number {

@@ -7,6 +7,13 @@ import { reach, type Reachable } from "./inside.ts"
 import { ask, tell } from "./sending.ts"
 import type { AnyRef, Ref } from "./types.ts"
 
+/** Where the engine finds on a reference what is known of its messages. */
+const plansKey: unique symbol = Symbol.for("weir/actor/plans")
+
+/** The messages that can be sent to it. */
+export const messagesOf = (ref: AnyRef): Readonly<Record<string, Plan>> =>
+  (ref as AnyRef & { readonly [plansKey]: Readonly<Record<string, Plan>> })[plansKey]
+
 /** Makes references to the actors of one protocol. */
 export type RefMaker<Rpcs extends Rpc.Any> = (
   path: string,
@@ -103,5 +110,6 @@ export const refMaker = <Rpcs extends Rpc.Any>(
       return Effect.sync(() => this[reach].peek()?.mailbox.account())
     }
   }
+  Object.defineProperty(Reference.prototype, plansKey, { value: plans })
   return (path, key, target) => new Reference(path, key, target) as never
 }

@@ -122,6 +122,7 @@ export abstract class Runner extends Receiver implements Owner {
   accept(entry: Entry, now: number, ticket?: Ticket): Rejection | "stopped" | undefined {
     if (this.stopping) {
       this.mailbox.turnedAway(entry)
+      this.home.turnedAway(this)
       if (entry.how !== "ask") this.letter(entry, "rejected", undefined)
       return "stopped"
     }

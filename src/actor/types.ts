@@ -83,7 +83,8 @@ export interface AskOptions {
   readonly onCancel?: "interrupt" | "detach"
 }
 
-type Arguments<R extends Rpc.Any, Options> = [Rpc.Payload<R>] extends [void]
+/** Payload and options, the payload left out when there is none. */
+export type Arguments<R extends Rpc.Any, Options> = [Rpc.Payload<R>] extends [void]
   ? [payload?: void, options?: Options]
   : [payload: Rpc.Payload<R>, options?: Options]
 

@@ -1,0 +1,34 @@
+import { Effect, type Scope } from "effect"
+import type { Bounded } from "../bounded/Bounded.ts"
+import * as Saturation from "../bounded/Saturation.ts"
+import type { Kind } from "./kind.ts"
+import type { System } from "./system.ts"
+
+/** Runs a kind as a child of the system's supervisor until the scope closes, seen as that bounded thing. */
+export const installed = (
+  system: System,
+  kind: Kind,
+  bounded: Bounded,
+): Effect.Effect<void, never, Scope.Scope> =>
+  Saturation.register(bounded).pipe(
+    Effect.andThen(Effect.acquireRelease(
+      Effect.sync(() => system.install(kind)),
+      () => Effect.sync(() => system.remove(kind)),
+    )),
+    Effect.andThen(Effect.acquireRelease(
+      Effect.tap(system.supervisor, (supervisor) =>
+        Effect.orDie(supervisor.startChild({
+          id: kind.name,
+          effect: kind.life,
+          // Its actors have budgets of their own.
+          shutdown: "infinity",
+        }))),
+      // The supervisor may have given up, and then there is nothing left to stop.
+      (supervisor) =>
+        Effect.ignore(Effect.andThen(
+          supervisor.terminateChild(kind.name),
+          supervisor.deleteChild(kind.name),
+        )),
+    )),
+    Effect.asVoid,
+  )
