@@ -3,7 +3,6 @@ import {
   HttpEffect,
   HttpIncomingMessage,
   type HttpMiddleware,
-  HttpRouter,
   HttpServerRequest,
 } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
@@ -11,15 +10,15 @@ import { isRefusal } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { internalPlatform, renderPlatform } from "./answer.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
-import type { Found, Front } from "./front.ts"
+import type { Front } from "./front.ts"
 import { headerOf } from "./head.ts"
 import { incoming } from "./incoming.ts"
 import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
+import { pass } from "./passage.ts"
 import { refusalPlatform } from "./refusal.ts"
 import { toPlatform } from "./respond.ts"
 import { Ask, Run } from "./run.ts"
-import { fromTheFront } from "./supervise.ts"
 
 /** What a server serves. */
 export type App = Effect.Effect<
@@ -72,7 +71,6 @@ export const makeHandler = (
     respond,
     middleware,
   ) as Effect.Effect<void>
-  const admitted = HttpEffect.toHandled(fromTheFront, respond) as Effect.Effect<void>
   const clock = Context.get(context, Clock.Clock)
   const random = Context.get(context, Random.Random)
   // What looks at every request, middleware or tracer, has to get every request.
@@ -104,18 +102,14 @@ export const makeHandler = (
       return refusalPlatform(tickets, random.nextDoubleUnsafe())
     }
     const exchange = open(source, info)
-    exchange.entered = new Run(endpoint, env, clock, ask, tickets)
+    const run = new Run(endpoint, env, clock, ask, tickets)
+    if (door.context !== undefined) {
+      return settle(exchange, source, live, pass(run, exchange, request, found, respond))
+    }
+    exchange.entered = run
     exchange.door = door
-    return settle(
-      exchange,
-      source,
-      live,
-      door.context === undefined
-        ? Effect.runForkWith(
-          Context.add(context, HttpServerRequest.HttpServerRequest, request),
-        )(handled)
-        : Effect.runForkWith(within(door.context, request, found))(admitted),
-    )
+    const first = Context.add(context, HttpServerRequest.HttpServerRequest, request)
+    return settle(exchange, source, live, Effect.runForkWith(first)(handled))
   }
 }
 
@@ -125,22 +119,6 @@ const open = (source: Request, info: Deno.ServeHandlerInfo): Exchange => {
   attach(source, exchange)
   return exchange
 }
-
-/** What Effect's router adds to the context of a request. */
-const within = (
-  context: Context.Context<never>,
-  request: HttpServerRequest.HttpServerRequest,
-  found: Found,
-): Context.Context<never> =>
-  Context.add(
-    Context.add(
-      Context.add(context, HttpServerRequest.HttpServerRequest, request),
-      HttpServerRequest.ParsedSearchParams,
-      found.searchParams,
-    ),
-    HttpRouter.RouteContext,
-    { route: found.handler.route as HttpRouter.Route<never, never>, params: found.params },
-  ) as Context.Context<never>
 
 /** The answer, if the fiber has ended within its first turn; otherwise what happens until it has. */
 const settle = (

@@ -10,7 +10,6 @@ import { answers, polish, statusOf } from "./answer.ts"
 import { turnedAway } from "./asks.ts"
 import type { Compiled, Env, Handler } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
-import type { Door } from "./door.ts"
 import type { Entered, Exchange, Running } from "./exchange.ts"
 import { allowedMs } from "./head.ts"
 import * as Problem from "./Problem.ts"
@@ -74,49 +73,37 @@ export class Run extends TaskRecord implements Entered, Running {
     exchange: Exchange | undefined,
     handler: Handler<E>,
   ): Handler<E> {
-    this.begin(fiber, exchange)
+    const scope = Context.getUnsafe(fiber.context as Context.Context<Scope.Scope>, Scope.Scope)
+    // The enclosing request restores the fiber's context.
+    const context = Context.add(fiber.context, CurrentScope, this.scope)
+    fiber.setContext(context)
+    this.begin(fiber, scope, context, exchange)
     const matched = Effect.matchCauseEffect(handler, {
-      onSuccess: (response) => this.succeeded(response),
-      onFailure: (cause) => this.failed(cause),
+      onSuccess: (response) => Effect.succeed(this.succeeded(response)),
+      onFailure: (cause) => {
+        this.failed(cause)
+        return answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
+      },
     })
     if (exchange?.running === this) return matched
     // First in, so last out: the task ends after everything that the handler acquired.
     return Effect.flatMap(
-      Scope.addFinalizer(this.requestScope!, Effect.sync(() => this.finish())),
+      Scope.addFinalizer(scope, Effect.sync(() => this.finish())),
       () => matched,
     )
   }
 
-  /** As {@link start}, but around Effect's route, which is asked only to encode an error. */
-  pass(
+  /** Begins the task; the fiber is uninterruptible, and runs in that context. */
+  begin(
     fiber: Fiber.Fiber<unknown, unknown>,
-    exchange: Exchange,
-    door: Door,
-  ): Handler<never> {
-    this.begin(fiber, exchange)
-    return Effect.matchCauseEffect(door.handler, {
-      onSuccess: (response) => this.succeeded(response),
-      onFailure: (cause): Handler<never> => {
-        this.note(cause)
-        if (answers(cause)) return Problem.fromCause(cause) as Handler<never>
-        exchange.entered = { start: () => Effect.failCause(cause) as never, giveBack: () => {} }
-        return Effect.catchCause(door.stock!, Problem.fromCause) as Handler<never>
-      },
-    })
-  }
-
-  /** Begins the task; the fiber is uninterruptible. */
-  private begin(fiber: Fiber.Fiber<unknown, unknown>, exchange: Exchange | undefined): void {
+    scope: Scope.Scope,
+    context: Context.Context<never>,
+    exchange: Exchange | undefined,
+  ): void {
     this.fiber = fiber
+    this.requestScope = scope
     this.endpoint.inFlight++
     this.env.tree.add(this)
-    this.requestScope = Context.getUnsafe(
-      fiber.context as Context.Context<Scope.Scope>,
-      Scope.Scope,
-    )
-    // The enclosing request restores the fiber's context.
-    const context = Context.add(fiber.context, CurrentScope, this.scope)
-    fiber.setContext(context)
     if (exchange === undefined) return
     exchange.record = this
     exchange.context = context
@@ -124,23 +111,19 @@ export class Run extends TaskRecord implements Entered, Running {
     exchange.suspended?.(this)
   }
 
-  private succeeded(
+  /** Notes that the handler has answered, and returns the answer as the client shall see it. */
+  succeeded(
     response: HttpServerResponse.HttpServerResponse,
-  ): Effect.Effect<HttpServerResponse.HttpServerResponse> {
+  ): HttpServerResponse.HttpServerResponse {
     this.result = "completed"
     this.final = response.body._tag !== "Stream" && this.cancelledAt < 0
     const polished = polish(response)
     this.status = polished.status
-    return Effect.succeed(polished)
+    return polished
   }
 
-  private failed<E>(cause: Cause.Cause<E>): Handler<E> {
-    this.note(cause)
-    return answers(cause) ? Problem.fromCause(cause) as Handler<E> : Effect.failCause(cause)
-  }
-
-  /** How it ended, when it did not succeed. */
-  private note(cause: Cause.Cause<unknown>): void {
+  /** Notes how the handler ended, when it did not answer. */
+  failed(cause: Cause.Cause<unknown>): void {
     const refused = refusedIn(cause)
     this.final = this.cancelledAt < 0
     if (bodyStopped(cause)) this.scope.cancel(CancelReason.ClientAbort)

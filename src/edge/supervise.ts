@@ -66,17 +66,6 @@ export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): H
     return route
   })
 
-/**
- * Runs a request that was admitted at the front, in a context in which it needs nothing of Effect's
- * route but the encoding of errors.
- */
-export const fromTheFront: Handler<never> = Effect.withFiber((fiber) => {
-  const exchange = exchangeOf(requestOf(fiber))!
-  const run = exchange.entered as Run
-  exchange.entered = undefined
-  return run.pass(fiber, exchange, exchange.door!)
-})
-
 const requestOf = (
   fiber: Fiber.Fiber<unknown, unknown>,
 ): HttpServerRequest.HttpServerRequest =>
