@@ -1,5 +1,5 @@
 import { Context } from "effect"
-import { FindMyWay, type HttpRouter, type HttpServerRequest } from "effect/http"
+import { FindMyWay, type HttpRouter } from "effect/http"
 import type { Door } from "./door.ts"
 
 /** A request that has come to a door. */
@@ -32,9 +32,9 @@ export class Front {
     this.open = false
   }
 
-  find(request: HttpServerRequest.HttpServerRequest): Found | undefined {
+  find(method: string, path: string): Found | undefined {
     if (!this.open) return undefined
-    const found = this.finder.find(request.method, request.url)
+    const found = this.finder.find(method, path)
     return found?.handler === undefined ? undefined : found as Found
   }
 }

@@ -28,7 +28,7 @@ export const headerOf = (source: Request, name: string): string | null => {
  * `wait` of `Prefer` (RFC 7240) in seconds. A value that makes no sense is ignored.
  */
 export const allowedMs = (
-  request: HttpServerRequest.HttpServerRequest,
+  request: HttpServerRequest.HttpServerRequest | Request,
   policyMs: number,
 ): number => {
   let allowed = policyMs
@@ -47,5 +47,12 @@ const clamp = (ms: number, most: number): number =>
   Number.isFinite(ms) && ms > 0 ? Math.min(ms, most) : most
 
 // One native look-up; Effect's `headers` would copy all of them first.
-const header = (request: HttpServerRequest.HttpServerRequest, name: string): string | null =>
-  request.source instanceof Request ? headerOf(request.source, name) : request.headers[name] ?? null
+const header = (
+  request: HttpServerRequest.HttpServerRequest | Request,
+  name: string,
+): string | null => {
+  const source = request instanceof Request ? request : request.source
+  return source instanceof Request
+    ? headerOf(source, name)
+    : (request as HttpServerRequest.HttpServerRequest).headers[name] ?? null
+}

@@ -33,9 +33,11 @@ class Incoming extends Base {
 }
 
 /** The platform's request as Effect's, for the exchange that is attached to it. */
-export const incoming = (source: Request): Request_ => new Incoming(source, pathOf(source.url))
+export const incoming = (source: Request, path: string = pathOf(source.url)): Request_ =>
+  new Incoming(source, path)
 
-const pathOf = (url: string): string => {
+/** The path of a URL with its query, which is what Effect calls the URL of a request. */
+export const pathOf = (url: string): string => {
   const path = url.indexOf("/", url.indexOf("//") + 2)
   return path < 0 ? "/" : url.slice(path)
 }

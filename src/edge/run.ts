@@ -18,11 +18,15 @@ import * as Problem from "./Problem.ts"
 export class Ask implements Asked {
   readonly now: number
   readonly service: number | undefined
-  private readonly request: HttpServerRequest.HttpServerRequest
+  private readonly request: HttpServerRequest.HttpServerRequest | Request
   private readonly policyMs: number
   private limit = -1
 
-  constructor(endpoint: Compiled, request: HttpServerRequest.HttpServerRequest, now: number) {
+  constructor(
+    endpoint: Compiled,
+    request: HttpServerRequest.HttpServerRequest | Request,
+    now: number,
+  ) {
     this.now = now
     this.service = endpoint.expectedMs()
     this.request = request

@@ -27,7 +27,9 @@ class SlotTicket implements Ticket {
     this.probe = probe
   }
 
-  readonly release = (): void => this.bounded.settle(this)
+  release(): void {
+    this.bounded.settle(this)
+  }
 }
 
 /** What the line adds to the common statistics. */

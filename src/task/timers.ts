@@ -22,6 +22,9 @@ export class Timers {
   private wakeAt = Infinity
   private firing = false
   private order = 0
+  /** Keeps its sleeper until the end of the turn; where time is virtual nothing may be left over. */
+  private readonly lingers: Scheduler.SchedulerDispatcher | undefined
+  private lingering = false
 
   constructor(clock: Clock.Clock) {
     this.clock = clock
@@ -31,6 +34,9 @@ export class Timers {
     this.context = scheduler === undefined
       ? context
       : Context.add(context, Scheduler.Scheduler, scheduler)
+    this.lingers = clock === platform
+      ? Context.get(this.context, Scheduler.Scheduler).makeDispatcher()
+      : undefined
   }
 
   /** How many are armed. */
@@ -60,7 +66,22 @@ export class Timers {
     if (timer.index < 0) return
     this.remove(timer)
     // An idle program must be able to end: no timer is left behind.
-    if (this.heap.length === 0) this.disarm()
+    if (this.heap.length > 0) return
+    if (this.lingers === undefined) this.disarm()
+    else this.linger(this.lingers)
+  }
+
+  /**
+   * To arm costs a fiber, a platform timer and an interrupt, more than the rest of a short task. Most
+   * of those whose deadline is the only one are followed by another in the same turn.
+   */
+  private linger(dispatcher: Scheduler.SchedulerDispatcher): void {
+    if (this.lingering) return
+    this.lingering = true
+    dispatcher.scheduleTask(() => {
+      this.lingering = false
+      if (this.heap.length === 0) this.disarm()
+    }, 0)
   }
 
   private arm(): void {
@@ -142,6 +163,9 @@ export class Timers {
     timer.index = index
   }
 }
+
+/** The clock of the platform: what the reference stands for where nobody has set it. */
+const platform = Context.get(Context.empty(), Clock.Clock)
 
 const before = (a: Timer, b: Timer): boolean => a.at < b.at || (a.at === b.at && a.order < b.order)
 

@@ -119,4 +119,26 @@ describe("Timers", () => {
       for (const handle of handles) all.cancel(handle)
       expect(all.asleep).toBe(false)
     }))
+
+  it.live("on the platform's clock keep their sleeper to the end of the turn, and no longer", () =>
+    Effect.gen(function* () {
+      const all = yield* timers
+      const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
+      const fired: Array<string> = []
+      const far = all.clock.currentTimeMillisUnsafe() + 60_000
+      all.cancel(all.schedule(far, () => fired.push("cancelled")))
+      expect({ size: all.size, asleep: all.asleep }).toEqual({ size: 0, asleep: true })
+      const next = all.schedule(far + 1, () => fired.push("cancelled"))
+      yield* turn
+      expect({ size: all.size, asleep: all.asleep }).toEqual({ size: 1, asleep: true })
+      all.cancel(next)
+      yield* Effect.repeat(turn, { until: () => !all.asleep, times: 10 })
+      expect({ size: all.size, asleep: all.asleep }).toEqual({ size: 0, asleep: false })
+      // A sleeper that was kept does not delay what is due earlier.
+      all.cancel(all.schedule(far, () => fired.push("cancelled")))
+      yield* Effect.callback<void>((resume) => {
+        all.schedule(all.clock.currentTimeMillisUnsafe() + 1, () => resume(Effect.void))
+      })
+      expect(fired).toEqual([])
+    }))
 })
