@@ -1,5 +1,5 @@
 import { expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Context, Effect, Exit, Layer, Option, Schema, Scope, Stream } from "effect"
 import { HttpEffect, HttpServerRequest, HttpServerResponse } from "effect/http"
 import {
   HttpApi,
@@ -43,6 +43,7 @@ class Api extends HttpApi.make("front").add(
     HttpApiEndpoint.get("own", "/own", { success: Schema.String }),
     HttpApiEndpoint.get("late", "/late", { success: Schema.String }),
     HttpApiEndpoint.get("stream", "/stream", { success: HttpApiSchema.StreamUint8Array() }),
+    HttpApiEndpoint.get("kept", "/kept", { success: Schema.String }),
     HttpApiEndpoint.get("empty", "/empty", { success: HttpApiSchema.Empty(204) }),
   ).annotate(Policy.Policy, { deadline: "5 seconds" }),
 ).middleware(Supervised.Supervised) {}
@@ -60,6 +61,9 @@ const GuardLive = Layer.succeed(Guard, (handler) =>
     )
     return request.url.endsWith("/no") ? Effect.fail(new Barred()) as never : handler
   }))
+
+/** Scopes of requests that the handler has taken over. */
+const kept: Array<Scope.Closeable> = []
 
 const handlers = HttpApiBuilder.group(
   Api,
@@ -89,6 +93,12 @@ const handlers = HttpApiBuilder.group(
       late: ({ request }) =>
         Effect.as(request.url.includes("ever") ? Effect.never : Effect.sleep("10 millis"), "late"),
       stream: () => Effect.succeed(Stream.make(new Uint8Array([104, 105]), new Uint8Array([33]))),
+      kept: () =>
+        Effect.map(Effect.scope, (scope) => {
+          HttpEffect.scopeDisableClose(scope)
+          kept.push(scope as Scope.Closeable)
+          return "kept"
+        }),
       empty: () => Effect.void,
     })
   }),
@@ -189,5 +199,19 @@ it.live("a request that was admitted and whose client leaves is cancelled with i
       expect(yield* Effect.promise(() => answer)).toBe("gone")
       yield* until(() => tree.unsafe.live.size === 0)
       expect((yield* tree.counts).ended["request"]!.cancelled).toBe(time)
+    }
+  }))
+
+it.live("a scope that the handler has taken over stays open, and the task lives as long", () =>
+  Effect.gen(function* () {
+    const { tree, url } = yield* service
+    for (let time = 1; time <= 3; time++) {
+      expect((yield* ask(`${url}/kept`, {})).body).toBe('"kept"')
+      const scope = kept.pop()!
+      expect(scope.state._tag).not.toBe("Closed")
+      expect(tree.unsafe.live.size).toBe(1)
+      yield* Scope.close(scope, Exit.void)
+      expect(tree.unsafe.live.size).toBe(0)
+      expect((yield* tree.counts).ended["request"]!.completed).toBe(time)
     }
   }))
