@@ -109,7 +109,6 @@ export class Pool {
   }
 
   private ended(ground: Ground, seat: Seat, { cause, reason }: Terminated): void {
-    if (reason === "shutdown") return
     const why = reason === "failed" ? cause ?? Cause.empty : undefined
     if (why === undefined) return this.vacate(ground, seat, undefined)
     const now = this.clock.currentTimeMillisUnsafe()

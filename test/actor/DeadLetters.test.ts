@@ -220,9 +220,15 @@ describe("the log of dead letters", () => {
   it.effect("has no summary when nothing was left out", () =>
     Effect.gen(function* () {
       const { lines, till } = yield* setUp()
-      for (let i = 0; i < 10; i++) yield* till("key").offer.Refuse()
-      yield* TestClock.adjust("1 hour")
-      expect(lines).toHaveLength(10)
+      for (const total of [10, 20]) {
+        for (let i = 0; i < 10; i++) {
+          yield* till("key").offer.Refuse()
+          yield* turn
+        }
+        yield* TestClock.adjust("1 minute")
+        expect(lines).toHaveLength(total)
+      }
+      expect(lines.filter((line) => !line.includes("Dead letter: Refuse"))).toEqual([])
     }))
 
   it.effect("counts each reason apart", () =>

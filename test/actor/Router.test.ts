@@ -182,6 +182,27 @@ describe("a router over a group", () => {
         .toEqual(["a1", "a2", "a3", "a1"])
     }))
 
+  it.effect("rather waits for another message than for a restart", () =>
+    Effect.gen(function* () {
+      const { gate, group, handled } = yield* setUp({
+        restart: restart({ backoff: Schedule.spaced("1 minute") }),
+      })
+      const [a, b] = yield* group(2)
+      const router = Router.make({ name: "r", routees: [a!, b!], strategy: "least-loaded" })
+      yield* a!.tell.Wait()
+      yield* b!.tell.Crash()
+      yield* turn
+      for (const key of ["1", "2"]) yield* router.tell.Who({ key })
+      yield* Deferred.succeed(gate, undefined)
+      yield* turn
+      expect(handled).toEqual(["a1 waited", "a1 1", "a1 2"])
+      // A key stays where it is, and its messages wait for the restart.
+      const keyed = Router.make({ name: "k", routees: [b!], strategy: { hash: () => "b" } })
+      yield* keyed.tell.Who({ key: "3" })
+      yield* TestClock.adjust("1 minute")
+      expect(handled.slice(3)).toEqual(["a2 3"])
+    }))
+
   it.effect("sends the messages of one key to one actor", () =>
     Effect.gen(function* () {
       const { group } = yield* setUp()
@@ -684,6 +705,24 @@ describe("a pool inside an actor", () => {
       yield* turn
       yield* ref.stop
       yield* TestClock.adjust("1 hour")
+      expect(yield* routers[0]!.routees).toEqual([])
+    }))
+})
+
+describe("a pool whose owner ends at the same moment", () => {
+  it.effect("does not replace its actor any more", () =>
+    Effect.gen(function* () {
+      const { definition, init, provided, base } = yield* setUp()
+      const Boss = Actor.single("Boss", [Quit])
+      const routers: Array<Router.Router<Protocol>> = []
+      yield* Layer.build(Boss.toLayer(Effect.gen(function* () {
+        routers.push(yield* Router.spawn(definition("Worker"), 1, init, { restart: never }))
+        return Boss.of({ Quit: () => Effect.void })
+      }))).pipe(Effect.provide(base))
+      const boss = yield* provided(Boss.client)
+      yield* Effect.exit(routers[0]!.ask.Crash())
+      yield* boss.stop
+      yield* TestClock.adjust("1 minute")
       expect(yield* routers[0]!.routees).toEqual([])
     }))
 })
