@@ -45,5 +45,16 @@ export const isFull = (
     retryAfterMs: predictedWaitMs > 0 ? predictedWaitMs : 1000,
   })
 
+/** Of a message that left the queue without a run. */
+export const neverRan = (
+  speaker: Speaker,
+  entry: Entry,
+  outcome: "expired" | "dropped",
+  waiting: number,
+): AskTimeout | MailboxFull =>
+  outcome === "expired"
+    ? timedOut(speaker, entry, "queued")
+    : isFull(speaker, entry.tag, "Dropped", waiting)
+
 export const crashedOn = ({ home, path }: Speaker, entry: Entry, defect: unknown): ActorFailed =>
   new ActorFailed({ actor: path, tag: entry.tag, defect, status: home.settings.failedStatus })

@@ -6,7 +6,7 @@ import type { Outcome as TaskOutcome } from "../task/events.ts"
 import { outcomeOf } from "../task/start.ts"
 import type { Entry } from "./entry.ts"
 import type { Control } from "./control.ts"
-import { isFull, timedOut } from "./failures.ts"
+import { isFull, neverRan, timedOut } from "./failures.ts"
 import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
 import { judge, measure, withoutStash } from "./judge.ts"
@@ -43,6 +43,8 @@ export abstract class Runner extends Receiver implements Owner {
   initializing: Handling | undefined = undefined
   protected queue: Array<Control> | undefined = undefined
   private draining = false
+  /** Whose answer came while it drained, and who are told after that. */
+  private answered: Array<Entry> | undefined = undefined
   private scheduled = false
   /** When the turn that is scheduled was, or -1 if nobody has looked at the clock since. */
   private stamp = -1
@@ -83,9 +85,14 @@ export abstract class Runner extends Receiver implements Owner {
     }
     depth--
     this.draining = false
-    if (this.status !== "ready") return
-    if (left === 0 && (this.queue !== undefined || mailbox.waiting > 0)) this.schedule()
-    else if (this.quiet) this.drained(now)
+    if (this.status === "ready") {
+      if (left === 0 && (this.queue !== undefined || mailbox.waiting > 0)) this.schedule()
+      else if (this.quiet) this.drained(now)
+    }
+    const { answered } = this
+    if (answered === undefined) return
+    this.answered = undefined
+    for (const entry of answered) this.reply(entry)
   }
 
   /** Nothing runs and nothing waits to run. */
@@ -222,25 +229,25 @@ export abstract class Runner extends Receiver implements Owner {
 
   lost(entry: Entry, outcome: "expired" | "dropped"): void {
     this.letter(entry, outcome, undefined)
-    this.answer(
-      entry,
-      Exit.fail(
-        outcome === "expired"
-          ? timedOut(this, entry, "queued")
-          : isFull(this, entry.tag, "Dropped", this.mailbox.waiting),
-      ),
-    )
+    this.answer(entry, Exit.fail(neverRan(this, entry, outcome, this.mailbox.waiting)))
   }
 
   /** Tells the asker. Must be the last step of whatever changes the actor: the asker runs on. */
   answer(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    const reply = entry.reply
     entry.exit = exit
+    if (entry.reply === undefined) return
+    // An asker that ran on within the drain would have to wait for its end with each further ask.
+    if (this.draining) (this.answered ??= []).push(entry)
+    else this.reply(entry)
+  }
+
+  private reply(entry: Entry): void {
+    const { exit, reply } = entry
     if (reply === undefined) return
     entry.reply = undefined
-    if (depth >= maxDepth) return this.home.later(() => reply(exit))
+    if (depth >= maxDepth) return this.home.later(() => reply(exit!))
     depth++
-    reply(exit)
+    reply(exit!)
     depth--
   }
 
@@ -259,10 +266,8 @@ export abstract class Runner extends Receiver implements Owner {
   runs(): ReadonlyArray<Handling> {
     const all: Array<Handling> = Array.from(this.busyControls ?? [])
     if (this.initializing !== undefined) all.push(this.initializing)
-    let entry = this.mailbox.oldestRunning
-    while (entry !== undefined) {
-      all.push(entry.record as Handling)
-      entry = entry.next
+    for (let at = this.mailbox.oldestRunning; at !== undefined; at = at.next) {
+      all.push(at.record as Handling)
     }
     return all
   }

@@ -43,6 +43,21 @@ describe("an ask", () => {
       })
     ))
 
+  // One that had to wait must not make each later ask of the same asker wait as well.
+  it.effect("does not suspend its asker after one that did", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        const go = gate()
+        yield* occupy(a, go.wait)
+        // A suspended ask is one that has a timer.
+        const asker = yield* fork(Effect.andThen(a.ask.Note("x"), a.ask.Run(armed)))
+        expect(yield* armed).toBe(1)
+        yield* go.open
+        expect(yield* Fiber.join(asker)).toBe(0)
+      })
+    ))
+
   // §3.2, 45: not after the timeout.
   it.effect("of an actor that has stopped fails at once", () =>
     world(({ box }) =>
