@@ -21,46 +21,45 @@ export type RefMaker<Rpcs extends Rpc.Any> = (
   target: Reachable,
 ) => Ref<Rpcs>
 
+/** Holds the methods of a protocol; its own field cannot be mistaken for a message. */
 interface Sender {
-  readonly target: Reachable
+  readonly [reach]: Reachable
 }
 
-type Method = (this: Sender, payload: unknown, options: never) => Effect.Effect<unknown, unknown>
+type Method = (payload: unknown, options: never) => Effect.Effect<unknown, unknown>
 
 /**
  * The methods of a protocol stand on a prototype, made once: a reference is a small object, so that
- * asking a keyed actor for it costs next to nothing.
+ * asking a keyed actor for it costs next to nothing. Each is a getter of a function that needs no
+ * `this`, so that `const { Add } = ref.tell` works.
  */
 export const refMaker = <Rpcs extends Rpc.Any>(
   plans: Readonly<Record<string, Plan>>,
 ): RefMaker<Rpcs> => {
-  const sender = (method: (plan: Plan) => Method) => {
+  const sender = (method: (plan: Plan, target: Reachable) => Method) => {
     class Methods implements Sender {
-      readonly target: Reachable
+      readonly [reach]: Reachable
       constructor(target: Reachable) {
-        this.target = target
+        this[reach] = target
       }
     }
     for (const plan of Object.values(plans)) {
-      Object.defineProperty(Methods.prototype, plan.tag, { value: method(plan), enumerable: true })
+      Object.defineProperty(Methods.prototype, plan.tag, {
+        get(this: Sender) {
+          return method(plan, this[reach])
+        },
+        enumerable: true,
+      })
     }
     return Methods
   }
-  const Tells = sender((plan) =>
-    function (payload, options) {
-      return tell(this.target, plan, payload, options, "tell")
-    }
+  const Tells = sender((plan, target) => (payload, options) =>
+    tell(target, plan, payload, options, "tell")
   )
-  const Offers = sender((plan) =>
-    function (payload, options) {
-      return tell(this.target, plan, payload, options, "offer")
-    }
+  const Offers = sender((plan, target) => (payload, options) =>
+    tell(target, plan, payload, options, "offer")
   )
-  const Asks = sender((plan) =>
-    function (payload, options) {
-      return ask(this.target, plan, payload, options)
-    }
-  )
+  const Asks = sender((plan, target) => (payload, options) => ask(target, plan, payload, options))
   class Reference implements AnyRef {
     readonly path: string
     readonly key: string

@@ -42,4 +42,23 @@ describe("an actor of the first kind one writes", () => {
       expect(yield* a.ask.Look()).toBe(10)
       expect(yield* a.account).toMatchObject({ sent: 6, queued: 0, running: 0 })
     }).pipe(Effect.provide(StockLive.pipe(Layer.provideMerge(ActorSystem.layer())))))
+
+  it.effect("can be sent to by a method alone, whatever the messages are named", () =>
+    Effect.gen(function* () {
+      const Odd = ["target", "constructor", "tell"] as const
+      const int = { payload: Schema.Int, success: Schema.Int }
+      const Sum = Actor.single("Sum", Odd.map((tag) => Rpc.make(tag, int)))
+      let sum = 0
+      const add = ({ payload }: { readonly payload: number }) => Effect.sync(() => sum += payload)
+      const live = Sum.toLayer({ target: add, constructor: add, tell: add })
+      yield* Effect.gen(function* () {
+        const ref = yield* Sum.client
+        const { target } = ref.tell
+        const { constructor } = ref.offer
+        const { tell } = ref.ask
+        yield* target(1)
+        yield* constructor(20)
+        expect(yield* tell(300)).toBe(321)
+      }).pipe(Effect.provide(live.pipe(Layer.provideMerge(ActorSystem.layer()))))
+    }))
 })
