@@ -23,9 +23,9 @@ export interface KindInfo {
   readonly name: string
   /** Actors in memory. */
   readonly residents: number
-  /** Restarts since it was started. */
+  /** Restarts so far. */
   readonly restarts: number
-  /** The account of all its mailboxes together. */
+  /** The account of all its mailboxes together, those of actors that are gone included. */
   readonly account: Pick<Account, "sent" | "queued" | "running" | "ended">
 }
 
@@ -37,7 +37,9 @@ export interface KindInfo {
  */
 export interface ActorSystem {
   /**
-   * Every kind of actors that is there.
+   * Every kind of actors, also those that are not there any more; children under their own name.
+   *
+   * **Details** – the counts never go back. Beyond the first 1,000 names, the rest is `other`.
    *
    * **Fails with** – nothing.
    *
@@ -116,14 +118,7 @@ export const layer = (options: Options = {}): Layer.Layer<ActorSystem> =>
         {
           unsafe: system,
           deadLetters: office,
-          kinds: Effect.sync(() =>
-            system.kinds.map((kind) => ({
-              name: kind.name,
-              residents: Array.from(kind.residents).length,
-              restarts: kind.restarts,
-              account: kind.account(),
-            }))
-          ),
+          kinds: Effect.sync(() => system.infos()),
         },
       )
     }),

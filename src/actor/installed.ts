@@ -23,12 +23,14 @@ export const installed = (
           // Its actors have budgets of their own.
           shutdown: "infinity",
         }))),
-      // The supervisor may have given up, and then there is nothing left to stop.
+      // A supervisor that ends refuses; its children may still be ending, and what is below this
+      // layer must be there until they have.
       (supervisor) =>
-        Effect.ignore(Effect.andThen(
-          supervisor.terminateChild(kind.name),
-          supervisor.deleteChild(kind.name),
-        )),
+        supervisor.terminateChild(kind.name).pipe(
+          Effect.andThen(supervisor.deleteChild(kind.name)),
+          Effect.ignore,
+          Effect.andThen(kind.stop),
+        ),
     )),
     Effect.asVoid,
   )

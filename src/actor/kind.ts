@@ -50,8 +50,8 @@ export class Kind implements Home<Cell> {
   readonly line: Door | undefined
   readonly later: (task: () => void) => void
   readonly publish: (letter: DeadLetter) => void
-  /** Restarts so far. */
-  restarts = 0
+  /** Nothing of it lives, and what it has counted is with its name. */
+  departed = false
   /** Ends its life with that failure; set while it is open. */
   onFailed: ((cause: Cause.Cause<unknown>) => void) | undefined = undefined
   /** What else to do at the beginning and at the end of a life. */
@@ -120,9 +120,11 @@ export class Kind implements Home<Cell> {
     const absent = this.onFailed === undefined || !this.keyed
       ? new Stopped({ actor: this.pathOf(key), tag, started: false })
       : this.room(key, tag)
+    // What was passivated to make room may have sent to the same key from its finalizers.
+    const other = this.cells.get(key)
+    if (other !== undefined) return other
     if (absent === undefined) return this.activate(key)
-    this.past.sent++
-    this.past.ended.rejected++
+    this.past.turnedAway()
     if (how !== "ask") {
       const at = this.clock.currentTimeMillisUnsafe()
       const path = this.pathOf(key)
@@ -221,6 +223,7 @@ export class Kind implements Home<Cell> {
       fiber,
     )
     const cell = new Cell(kind, name, `${parent.path}/${name}`, parent)
+    kind.tally.children.add(cell.mailbox)
     ;(parent.children ??= new Map()).set(name, cell)
     cell.start()
     const target: Reachable = {
@@ -291,23 +294,25 @@ export class Kind implements Home<Cell> {
 
   over(cell: Cell): void {
     if (!this.lingering.delete(cell)) return
+    this.tally.children.delete(cell.mailbox)
     this.pastOf(cell).left(cell.mailbox)
   }
 
   turnedAway(cell: Cell): void {
     // Before that, its own mailbox counts.
-    if (cell.status !== "stopped" || this.lingering.has(cell)) return
-    const past = this.pastOf(cell)
-    past.sent++
-    past.ended.rejected++
+    if (cell.status === "stopped" && !this.lingering.has(cell)) this.pastOf(cell).turnedAway()
   }
 
   private pastOf(cell: Cell): Totals {
-    return cell.parent === undefined ? this.past : this.tally.past
+    return cell.parent === undefined && !this.departed ? this.past : this.tally.past
+  }
+
+  /** How many still live, those included that have not ended in their time. */
+  get alive(): number {
+    return this.cells.size + this.leaving.size + this.lingering.size
   }
 
   restarted(cell: Cell, cause: Cause.Cause<unknown>, attempt: number, delayMs: number): void {
-    this.restarts++
     this.tally.restarts++
     this.log(Effect.logWarning(
       `Actor "${cell.path}" crashed and is restarted (attempt ${attempt}` +
@@ -341,12 +346,11 @@ export class Kind implements Home<Cell> {
   /** Makes room for one more, or says why there is none. */
   private room(key: string, tag: string): MailboxFull | undefined {
     const { residents } = this.settings
-    if (this.cells.size < residents) return undefined
-    const oldest = this.oldestIdle
-    if (oldest !== undefined && this.leaving.size < residents) {
-      this.passivate(oldest)
-      return undefined
+    while (this.cells.size >= residents && this.leaving.size < residents) {
+      if (this.oldestIdle === undefined) break
+      this.passivate(this.oldestIdle)
     }
+    if (this.cells.size < residents) return undefined
     this.quota!.refuse("QueueFull", 1000)
     return new MailboxFull({
       actor: this.pathOf(key),

@@ -1,5 +1,6 @@
 import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
+import { interrupt } from "../task/commit.ts"
 import { CancelScope, CurrentScope } from "../task/scope.ts"
 import { fork } from "../task/turn.ts"
 import type { Handling, LateLedger } from "./handling.ts"
@@ -49,7 +50,7 @@ export const launch = (
   handling.fiber = fiber
   ledger.list(handling)
   // It may have been cancelled before it had a fiber that could be interrupted.
-  if (handling.cancelledAt >= 0) fiber.interruptUnsafe()
+  if (handling.cancelledAt >= 0) interrupt(fiber, undefined, undefined)
   fiber.addObserver((exit) => close(ledger, handling, resources, exit, context, then, true))
 }
 
@@ -74,10 +75,11 @@ const close = (
   fiber.addObserver((done) => then(merge(exit, done), true))
 }
 
+/** A cleanup that somebody wanted to end has run to its end all the same. */
 const merge = (
   exit: Exit.Exit<unknown, unknown>,
   done: Exit.Exit<void>,
 ): Exit.Exit<unknown, unknown> =>
-  Exit.isSuccess(done)
+  Exit.isSuccess(done) || Cause.hasInterruptsOnly(done.cause)
     ? exit
     : Exit.failCause(Exit.isSuccess(exit) ? done.cause : Cause.combine(exit.cause, done.cause))

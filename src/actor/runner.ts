@@ -367,7 +367,7 @@ export abstract class Runner extends Receiver implements Owner {
       return handling.end("completed")
     }
     this.conclude(handling, entry, "rejected", "refused")
-    if (entry.how !== "ask") this.letter(entry, "rejected", undefined)
+    if (entry.how !== "ask" || entry.forsaken) this.letter(entry, "rejected", undefined)
     this.answer(entry, Exit.fail(isFull(this, entry.tag, "Stash", mailbox.stashed)))
   }
 

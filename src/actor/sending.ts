@@ -99,7 +99,9 @@ const room = (
     return Effect.sync(() => {
       entry.admitted = undefined
       forget(sender, entry)
-      if (entry.state === "offering") cell.forsake(entry, reasonOf(fiber), false)
+      // Also when it has just come in, and its sender had not been told yet.
+      const waits = entry.state === "offering" || entry.state === "queued"
+      if (waits && entry.attempts === 0) cell.forsake(entry, reasonOf(fiber), false)
     })
   })
 

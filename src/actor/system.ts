@@ -29,11 +29,23 @@ export interface Stopping {
   readonly discarded: number
 }
 
+/** One name, as an operator sees it. */
+interface Info extends Pick<ActorReading, "name" | "residents" | "restarts"> {
+  readonly account: Totals["account"]
+}
+
+interface Row {
+  readonly totals: Totals
+  residents: number
+}
+
 /** The synchronous core. */
 export class System {
   private readonly slots = new Map<string, Slot>()
   /** Those that are there, the youngest last. */
   private readonly installed = new Set<Kind>()
+  /** Those that were taken out while something of them still ran. */
+  private readonly departed = new Set<Kind>()
   private readonly tallies = new Map<string, Tally>()
   /** Takes dead letters. */
   readonly publish: (letter: DeadLetter) => void
@@ -75,7 +87,7 @@ export class System {
     if (slot.kind !== kind) return
     slot.kind = undefined
     slot.left = true
-    kind.tally.past.merge(kind.totals())
+    this.depart(kind)
   }
 
   readonly tally = (name: string): Tally => {
@@ -86,37 +98,63 @@ export class System {
     return tally
   }
 
-  /** What the metrics say, by name of a definition; children count under their own. */
-  readings(): ReadonlyArray<ActorReading> {
-    const rows = new Map<Tally, { readonly totals: Totals; residents: number }>()
+  /** What is counted, by name of a definition; children count under their own. */
+  private rows(): Map<Tally, Row> {
+    const rows = new Map<Tally, Row>()
     const row = (tally: Tally) => {
       let row = rows.get(tally)
       if (row === undefined) {
         rows.set(tally, row = { totals: new Totals(), residents: 0 })
         row.totals.merge(tally.past)
+        for (const mailbox of tally.children) row.totals.add(mailbox)
       }
       return row
     }
     const resident = ({ children, home }: Cell) => {
       row(home.tally).residents++
       if (children === undefined) return
-      for (const child of children.values()) {
-        row(child.home.tally).totals.add(child.mailbox)
-        resident(child)
-      }
+      for (const child of children.values()) resident(child)
     }
+    for (const kind of this.departed) this.depart(kind)
     for (const tally of this.tallies.values()) row(tally)
+    for (const kind of this.departed) row(kind.tally).totals.merge(kind.totals())
     for (const kind of this.kinds) {
       row(kind.tally).totals.merge(kind.totals())
       for (const cell of kind.residents) resident(cell)
     }
-    return Array.from(rows, ([{ name, restarts, waits }, { residents, totals }]) => ({
+    return rows
+  }
+
+  /** What an operator sees. */
+  infos(): ReadonlyArray<Info> {
+    return Array.from(this.rows(), ([{ name, restarts }, { residents, totals }]) => ({
+      name,
+      residents,
+      restarts,
+      account: totals.account,
+    }))
+  }
+
+  /** What the metrics say. */
+  readings(): ReadonlyArray<ActorReading> {
+    return Array.from(this.rows(), ([{ name, restarts, waits }, { residents, totals }]) => ({
       name,
       residents,
       restarts,
       ended: totals.ended,
       waits: waits.read(totals.started),
     }))
+  }
+
+  /** Keeps the counts of a kind that is not there any more, once nothing of it runs. */
+  private depart(kind: Kind): void {
+    if (kind.alive > 0) {
+      this.departed.add(kind)
+      return
+    }
+    this.departed.delete(kind)
+    kind.departed = true
+    kind.tally.past.merge(kind.totals())
   }
 
   /** Those that are there. */

@@ -20,6 +20,12 @@ export class Totals {
     discarded: 0,
   }
 
+  /** Counts a message for an actor that is gone, or was never there. */
+  turnedAway(): void {
+    this.sent++
+    this.ended.rejected++
+  }
+
   add(mailbox: Mailbox): void {
     this.queued += mailbox.queued
     this.running += mailbox.running
@@ -58,10 +64,12 @@ export class Totals {
 
 const bounds = Metrics.table.find(({ name }) => name === "weir_mailbox_wait_seconds")!.buckets!
 
-/** What the metrics say of the actors of one name, also of those that are gone. */
+/** What is known of the actors of one name, also of those that are gone. */
 export class Tally {
   readonly name: string
   readonly past: Totals = new Totals()
+  /** Of actors that another one spawned, until all that they ran has ended. */
+  readonly children: Set<Mailbox> = new Set()
   restarts = 0
   /** The waits above 0; those of 0 are the other starts. */
   readonly waits: Timing = new Timing(bounds)

@@ -37,6 +37,8 @@ export class Inbox<A> {
   }
 
   private readonly filled: Effect.Effect<void> = Effect.callback<void>((resume) => {
+    // A fiber may give way between two effects, and something may have come meanwhile.
+    if (this.next < this.items.length) return resume(Effect.void)
     this.wake = () => resume(Effect.void)
     return Effect.sync(() => {
       this.wake = undefined

@@ -33,6 +33,7 @@ export const order: ReadonlyArray<ReadonlyArray<string>> = [
 export const seams: Readonly<Record<string, string>> = {
   "src/task/scope.ts":
     "the cancel scope: pools read who holds what, the edge opens one per request",
+  "src/task/commit.ts": "an uninterruptible message keeps its result, also when it cancels itself",
   "src/task/record.ts": "the edge begins the task of a request synchronously",
   "src/task/tree.ts": "the edge lists the task of a request in the tree of its service",
   "src/task/restarts.ts": "actors are restarted by the same rules as other children",
