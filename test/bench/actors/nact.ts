@@ -7,7 +7,6 @@ import {
   Handled,
   type Job,
   population,
-  populationOf,
   queuedAt,
   Restarts,
   type Run,
@@ -58,31 +57,37 @@ const run = async <A>(
   }
 }
 
-const populated = async (job: Job) => {
-  const size = populationOf(job)
-  const handled = new Handled()
-  const handle = add(handled.hit)
-  const system = start()
-  let stopped = 0
-  const ended = Promise.withResolvers<void>()
-  const afterStop = () => {
-    if (++stopped === size) ended.resolve()
-  }
-  const actors = new Map<string, Ref<Add>>()
-  return await population(size, async () => {
-    for (let i = 0; i < size; i++) {
-      const actor: Ref<Add> = spawn(system, handle, `a${i}`, { afterStop })
-      actors.set(`a${i}`, actor)
-      await ask(actor, 1)
-    }
-  }, async () => {
-    for (const actor of actors.values()) stop(actor) // stop(system) leaves its children as they are
-    await ended.promise
-    actors.clear()
-    stop(system)
-    return stopped
+const populated = (job: Job) =>
+  population(job, (size, finalizers) => {
+    const handle = add(new Handled().hit)
+    const system = start()
+    const actors = new Map<string, Ref<Add>>()
+    const ended = Promise.withResolvers<void>()
+    let stopped = 0
+    const properties = finalizers
+      ? {
+        afterStop: () => {
+          if (++stopped === size) ended.resolve()
+        },
+      }
+      : {}
+    return Promise.resolve({
+      start: async () => {
+        for (let i = 0; i < size; i++) {
+          const actor: Ref<Add> = spawn(system, handle, `a${i}`, properties)
+          actors.set(`a${i}`, actor)
+          await ask(actor, 1)
+        }
+      },
+      stop: async () => {
+        for (const actor of actors.values()) stop(actor) // stop(system) leaves its children alone
+        if (finalizers) await ended.promise
+        actors.clear()
+        stop(system)
+        return stopped
+      },
+    })
   })
-}
 
 /** `onCrash` answers `reset`: the state begins anew, the message is lost, the mailbox is kept. */
 const restarted = async (workload: keyof typeof queuedAt, job: Job) => {

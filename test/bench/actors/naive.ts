@@ -6,15 +6,7 @@
  */
 import { Deferred, Effect, Exit, Queue, Scope } from "effect"
 import { asks, contended, type Counter, tells } from "./drive_effect.ts"
-import {
-  CAPACITY,
-  Handled,
-  type Job,
-  population,
-  populationOf,
-  type Run,
-  type Workload,
-} from "./shared.ts"
+import { CAPACITY, Handled, type Job, population, type Run, type Workload } from "./shared.ts"
 
 interface Message {
   readonly count: number
@@ -70,29 +62,29 @@ const run = <A>(
   )
 }
 
-const populated = async (batched: boolean, job: Job) => {
-  const size = populationOf(job)
-  const handled = new Handled()
-  const scope = Scope.makeUnsafe()
-  const actors = new Map<string, Counter>()
-  let stopped = 0
-  const program = Effect.gen(function* () {
-    for (let i = 0; i < size; i++) {
-      const counter = yield* make(handled, { batched, stopped: () => stopped++ })
-      actors.set(`a${i}`, counter)
-      yield* counter.ask(1)
-    }
+const populated = (batched: boolean, job: Job) =>
+  population(job, (size, finalizers) => {
+    const handled = new Handled()
+    const scope = Scope.makeUnsafe()
+    const actors = new Map<string, Counter>()
+    let stopped = 0
+    const options: Options = { batched, ...(finalizers ? { stopped: () => stopped++ } : {}) }
+    const program = Effect.gen(function* () {
+      for (let i = 0; i < size; i++) {
+        const counter = yield* make(handled, options)
+        actors.set(`a${i}`, counter)
+        yield* counter.ask(1)
+      }
+    })
+    return Promise.resolve({
+      start: () => Effect.runPromise(Scope.provide(program, scope)),
+      stop: async () => {
+        await Effect.runPromise(Scope.close(scope, Exit.void))
+        actors.clear()
+        return stopped
+      },
+    })
   })
-  return await population(
-    size,
-    () => Effect.runPromise(Scope.provide(program, scope)),
-    async () => {
-      await Effect.runPromise(Scope.close(scope, Exit.void))
-      actors.clear()
-      return stopped
-    },
-  )
-}
 
 const runsOf = (batched: boolean): Partial<Record<Workload, Run>> => ({
   "tell": (job) => run({ batched }, (counter, handled) => tells(counter, handled, job)),

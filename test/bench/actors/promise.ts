@@ -3,7 +3,7 @@
  * microtask, bounded; no supervision, no cancellation, no deadline.
  */
 import { asks, contended, type Counter, tells } from "./drive_promise.ts"
-import { CAPACITY, Handled, population, populationOf, type Run, type Workload } from "./shared.ts"
+import { CAPACITY, Handled, population, type Run, type Workload } from "./shared.ts"
 
 interface Message {
   readonly count: number
@@ -79,24 +79,27 @@ export const runs: Partial<Record<Workload, Run>> = {
   "ask": (job) => asks(make(new Handled()), job),
   "contended": (job) => contended(make(new Handled()), job),
   "contended-suspending": (job) => contended(make(new Handled(), true), job),
-  "population": async (job) => {
-    const size = populationOf(job)
-    const handled = new Handled()
-    const actors = new Map<string, Actor>()
-    return await population(size, async () => {
-      for (let i = 0; i < size; i++) {
-        const actor = new Actor(handled.hit, false)
-        actors.set(`a${i}`, actor)
-        await actor.ask(1)
-      }
-    }, () => {
-      let stopped = 0
-      for (const actor of actors.values()) {
-        actor.stop()
-        stopped++
-      }
-      actors.clear()
-      return Promise.resolve(stopped)
-    })
-  },
+  "population": (job) =>
+    population(job, (size) => {
+      const handled = new Handled()
+      const actors = new Map<string, Actor>()
+      return Promise.resolve({
+        start: async () => {
+          for (let i = 0; i < size; i++) {
+            const actor = new Actor(handled.hit, false)
+            actors.set(`a${i}`, actor)
+            await actor.ask(1)
+          }
+        },
+        stop: () => {
+          let stopped = 0
+          for (const actor of actors.values()) {
+            actor.stop()
+            stopped++
+          }
+          actors.clear()
+          return Promise.resolve(stopped)
+        },
+      })
+    }),
 }

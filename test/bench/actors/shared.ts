@@ -33,9 +33,6 @@ export interface Job {
 /** Runs a workload once, with actors of its own. */
 export type Run = (job: Job) => Promise<Sample>
 
-/** How many actors at once: a warm-up need not pay for all of them. */
-export const populationOf = ({ warm }: Job): number => warm ? 5000 : 100_000
-
 /**
  * Tells a sender when its messages have been handled. Every subject's handler calls `hit` once for
  * each message.
@@ -147,23 +144,39 @@ export const heapAfterGc = async (): Promise<number> => {
   return Deno.memoryUsage().heapUsed
 }
 
-/** Figures of a population; `start` and `stop` make and end all of its actors. */
+/** Actors that can be started and stopped together. */
+export interface Actors {
+  readonly start: () => Promise<void>
+  /** Stops them and says how many finalizers ran. */
+  readonly stop: () => Promise<number>
+}
+
+/** The same in every round, so it is measured in the first one only. */
+let heapPerActor: number | undefined
+
+/** Figures of a population: the heap of `plain` ones, the times of those that have a finalizer. */
 export const population = async (
-  size: number,
-  start: () => Promise<void>,
-  stop: () => Promise<number>,
+  job: Job,
+  make: (size: number, finalizers: boolean) => Promise<Actors>,
 ): Promise<Sample> => {
-  const before = await heapAfterGc()
+  const size = job.warm ? 5000 : 100_000
+  if (!job.warm && heapPerActor === undefined) {
+    const plain = await make(size, false)
+    const before = await heapAfterGc()
+    await plain.start()
+    heapPerActor = (await heapAfterGc() - before) / size
+    await plain.stop()
+  }
+  const { start, stop } = await make(size, true)
   const starting = new Meter()
   await start()
   const startMicros = starting.seconds * 1e6
-  const held = await heapAfterGc() - before
   const stopping = new Meter()
   const stopped = await stop()
   const stopMicros = stopping.seconds * 1e6
-  verify("actors stopped", stopped, size)
+  verify("finalizers run", stopped, size)
   return {
-    "heap per idle actor": held / size,
+    "heap per idle actor": heapPerActor ?? NaN,
     "start and first ask": startMicros / size,
     "stop": stopMicros / size,
   }

@@ -154,9 +154,9 @@ export const actors: Suite = {
       value: (read) => read("tell-weir", "messages"),
     },
     ...peers.map((peer) => ({
-      name: `tells per second / ${libraries[peer]}`,
+      name: `tells, CPU: ${libraries[peer]} / Weir`,
       limit: [">", 1] as const,
-      value: (read: Read) => read("tell-weir", "messages") / read(`tell-${peer}`, "messages"),
+      value: (read: Read) => read(`tell-${peer}`) / read("tell-weir"),
     })),
     {
       name: "ask of an idle actor, µs",
@@ -164,16 +164,15 @@ export const actors: Suite = {
       value: (read) => read("ask-weir", "time per ask"),
     },
     {
-      name: "ask of an idle actor: better of the two on Effect / Weir",
+      name: "ask of an idle actor, CPU: better of the two on Effect / Weir",
       limit: [">=", 1.7],
-      value: (read) =>
-        best(read, "ask", effects, "time per ask") / read("ask-weir", "time per ask"),
+      value: (read) => best(read, "ask", effects, "CPU per ask") / read("ask-weir", "CPU per ask"),
     },
     ...(["contended", "contended-suspending"] as const).map((workload) => ({
-      name: `${plan[workload][0]}: Weir / better of the two on Effect`,
+      name: `${plan[workload][0]}, CPU: Weir / better of the two on Effect`,
       limit: ["<=", 1] as const,
       value: (read: Read) =>
-        read(`${workload}-weir`, "time per ask") / best(read, workload, effects, "time per ask"),
+        read(`${workload}-weir`, "CPU per ask") / best(read, workload, effects, "CPU per ask"),
     })),
     {
       name: "heap per idle actor, bytes",

@@ -13,7 +13,6 @@ import {
   Handled,
   type Job,
   population,
-  populationOf,
   queuedAt,
   Restarts,
   type Run,
@@ -68,20 +67,24 @@ const run = <A>(
   )
 }
 
-const populated = async (job: Job) => {
-  const size = populationOf(job)
-  let stopped = 0
-  const runtime = ManagedRuntime.make(layerOf(new Handled(), () => stopped++))
-  await runtime.runPromise(Counters.client) // builds the layer
-  return await population(size, () =>
-    runtime.runPromise(Effect.gen(function* () {
-      const counter = yield* Counters.client
-      for (let i = 0; i < size; i++) yield* counter(`a${i}`).ask.Add({ count: 1 })
-    })), async () => {
-    await runtime.dispose()
-    return stopped
+const populated = (job: Job) =>
+  population(job, async (size, finalizers) => {
+    let stopped = 0
+    const runtime = ManagedRuntime.make(
+      layerOf(new Handled(), finalizers ? () => stopped++ : undefined),
+    )
+    const counter = await runtime.runPromise(Counters.client)
+    return {
+      start: () =>
+        runtime.runPromise(Effect.gen(function* () {
+          for (let i = 0; i < size; i++) yield* counter(`a${i}`).ask.Add({ count: 1 })
+        })),
+      stop: async () => {
+        await runtime.dispose()
+        return stopped
+      },
+    }
   })
-}
 
 const Fragile = Actor.make("Fragile", [Add, Crash], {
   mailbox: { capacity: CAPACITY },

@@ -6,7 +6,7 @@
  */
 import { assign, createActor, fromTransition, setup } from "npm:xstate@5.33.3"
 import { asks, contended, type Counter, tells } from "./drive_promise.ts"
-import { Handled, type Job, population, populationOf, type Run, type Workload } from "./shared.ts"
+import { Handled, type Job, population, type Run, type Workload } from "./shared.ts"
 
 interface Add {
   readonly type: "add"
@@ -79,23 +79,26 @@ const run = <A>(
   }, handled)
 }
 
-const populated = async (logic: Logic, job: Job) => {
-  const size = populationOf(job)
-  const make = logic(new Handled().hit)
-  const actors = new Map<string, Adder>()
-  let stopped = 0
-  return await population(size, async () => {
-    for (let i = 0; i < size; i++) {
-      const actor = make(() => stopped++)
-      actors.set(`a${i}`, actor)
-      await ask(actor, 1)
-    }
-  }, () => {
-    for (const actor of actors.values()) actor.stop()
-    actors.clear()
-    return Promise.resolve(stopped)
+const populated = (logic: Logic, job: Job) =>
+  population(job, (size, finalizers) => {
+    const make = logic(new Handled().hit)
+    const actors = new Map<string, Adder>()
+    let stopped = 0
+    return Promise.resolve({
+      start: async () => {
+        for (let i = 0; i < size; i++) {
+          const actor = finalizers ? make(() => stopped++) : make()
+          actors.set(`a${i}`, actor)
+          await ask(actor, 1)
+        }
+      },
+      stop: () => {
+        for (const actor of actors.values()) actor.stop()
+        actors.clear()
+        return Promise.resolve(stopped)
+      },
+    })
   })
-}
 
 const runsOf = (logic: Logic): Partial<Record<Workload, Run>> => ({
   "tell": (job) => run(logic, (counter, handled) => tells(counter, handled, job)),
