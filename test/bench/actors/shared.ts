@@ -26,6 +26,7 @@ export const queuedAt = { "restart": 1, "restart-queued": 1000 } as const
 
 /** What a worker is asked for; a warm-up does less of the same. */
 export interface Job {
+  /** Of CPU time: what else the machine does must not decide how much of it is run, and compiled. */
   readonly seconds: number
   readonly warm: boolean
 }
@@ -57,7 +58,7 @@ export class Handled {
     })
 }
 
-/** Time and CPU time of the process since it was made. */
+/** Time and CPU time (user and system, all threads) of the process since it was made. */
 export class Meter {
   private readonly at = performance.now()
   private readonly cpu = process.cpuUsage()
@@ -65,7 +66,10 @@ export class Meter {
   get seconds(): number {
     return (performance.now() - this.at) / 1000
   }
-  /** User and system time, all threads, in µs. */
+  /** Seconds of CPU time. */
+  get spent(): number {
+    return this.cpuMicros / 1e6
+  }
   get cpuMicros(): number {
     const { user, system } = process.cpuUsage(this.cpu)
     return user + system

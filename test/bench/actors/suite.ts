@@ -51,8 +51,8 @@ const specs = (Object.entries(plan) as Array<[Workload, typeof plan[Workload]]>)
 )
 type Spec = typeof specs[number]
 
-/** Seconds of warm-up before the first round. */
-const WARM_UP = 3
+/** Before the first round: so many runs of so many seconds. */
+const WARM_UP = { runs: 6, seconds: 0.5 }
 
 /** The process of a subject. One job at a time. */
 const startWorker = (spec: Spec) => {
@@ -96,8 +96,8 @@ const subjectOf = (spec: Spec): Subject => ({
   start: async () => {
     const { run, stop } = startWorker(spec)
     try {
-      const until = performance.now() + WARM_UP * 1000
-      while (performance.now() < until) await run({ seconds: 0.5, warm: true })
+      const { runs, seconds } = WARM_UP
+      for (let i = 0; i < runs; i++) await run({ seconds, warm: true })
     } catch (error) {
       await stop()
       throw error
