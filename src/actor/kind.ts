@@ -1,7 +1,7 @@
 import { Cause, Clock, type Context, Effect, Exit, type Fiber } from "effect"
 import type { Rpc } from "effect/rpc"
 import type { Bounded } from "../bounded/Bounded.ts"
-import { Quota } from "../bounded/quota.ts"
+import type { Quota } from "../bounded/quota.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { TaskTree } from "../task/TaskTree.ts"
@@ -19,6 +19,7 @@ import { Inside, type Reachable } from "./inside.ts"
 import type { Account } from "./Mailbox.ts"
 import { type ActorOptions, resolve, type Settings } from "./options.ts"
 import { plansOf } from "./plans.ts"
+import { Residents } from "./residents.ts"
 import { refMaker } from "./refs.ts"
 import type { Absent } from "./sending.ts"
 import { type Tally, Totals } from "./totals.ts"
@@ -89,7 +90,7 @@ export class Kind implements Home<Cell> {
     this.clock = fiber.getRef(Clock.Clock)
     this.ledger = new LateLedger(fiber.getRef(TaskTree).unsafe)
     this.service = ServiceTime.make({ expectedMs: this.settings.expectedMs })
-    this.quota = keyed ? new Quota("actors", this.name, this.settings.residents) : undefined
+    this.quota = keyed ? new Residents(this.name, this.settings, () => this.residents) : undefined
     this.line = keyed ? undefined : new Door(this.name, this.settings, () => this.peek("")?.mailbox)
     this.bounded = this.quota ?? this.line!
     const dispatcher = fiber.cache.scheduler.makeDispatcher()

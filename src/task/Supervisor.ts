@@ -17,6 +17,7 @@ import { addTo, asked, launch, type Observed } from "./launching.ts"
 import { type ChildInfo, infoOf } from "./picture.ts"
 import { gaveUp } from "./reports.ts"
 import { restart as makePolicy, type RestartOptions, type RestartPolicy } from "./restarts.ts"
+import { shown } from "./roster.ts"
 import { type ChildSpec, type Options, settings, supervisors } from "./specs.ts"
 import { Supervision } from "./supervision.ts"
 import * as Task from "./Task.ts"
@@ -211,7 +212,10 @@ export const run = <Needs extends ReadonlyArray<unknown> = []>(
     const body = core.body(() => above?.ready())
     return Task.run(
       options.name,
-      above === undefined ? Effect.tapError(body, told) : body,
+      Effect.andThen(
+        shown(options.name, () => core.children.values()),
+        above === undefined ? Effect.tapError(body, told) : body,
+      ),
       { kind: "supervisor", cleanup: Duration.infinity },
     )
   })

@@ -7,6 +7,7 @@ import { type ChildRefused, StartFailed, type SupervisorExhausted } from "./give
 import type { Failure } from "./handle.ts"
 import { type ChildInfo, type Counts, countsOf, infoOf } from "./picture.ts"
 import { gaveUp } from "./reports.ts"
+import { shown } from "./roster.ts"
 import { CurrentScope } from "./scope.ts"
 import type { ChildSpec, Settings } from "./specs.ts"
 import { Supervision } from "./supervision.ts"
@@ -50,6 +51,8 @@ export const launch = (
     const core = new Supervision(settings(), specs, places)
     const { name } = core.settings
     return Effect.gen(function* () {
+      // One with places shows these.
+      if (places === undefined) yield* shown(name, () => core.children.values())
       const task = yield* Task.start(name, Effect.tapError(core.body(() => {}), tell), {
         kind: "supervisor",
         cleanup: Duration.infinity,

@@ -182,6 +182,7 @@ describe("/saturation", () => {
         "dead-letters dead-letters",
         "mailbox One",
         "mailbox Parent",
+        "supervisor actors",
       ])
     }))
 })
