@@ -3,7 +3,7 @@
  * Run: deno run examples/10-mailbox-full.ts
  */
 import { Actor, ActorSystem } from "@weir/runtime"
-import { Console, Effect, Layer, Schema } from "effect"
+import { Console, Effect, Layer, Logger, Schema } from "effect"
 import { Rpc } from "effect/rpc"
 
 // Without a bound: an array takes whatever comes, until the process is out of memory.
@@ -55,9 +55,10 @@ const program = Effect.gen(function* () {
   )
 })
 
-await Effect.runPromise(
-  program.pipe(Effect.provide(Layer.provideMerge(PrinterLive, ActorSystem.layer()))),
-)
+await Effect.runPromise(program.pipe(
+  Effect.provide(Layer.provideMerge(PrinterLive, ActorSystem.layer())),
+  Effect.provide(Logger.layer([])), // the log would tell of each message that was lost
+))
 
 // Output:
 // an array holds 1000 orders, and would hold a million

@@ -1,4 +1,4 @@
-import { Cause, Clock, type Context, Effect, Exit, type Fiber } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber } from "effect"
 import type { Rpc } from "effect/rpc"
 import type { Bounded } from "../bounded/Bounded.ts"
 import type { Quota } from "../bounded/quota.ts"
@@ -85,7 +85,8 @@ export class Kind implements Home<Cell> {
     this.plans = plans
     this.settings = resolve(definition.name, options, lanes, keyed)
     this.surroundings = surroundings
-    this.context = fiber.context as Context.Context<never>
+    // Flat, so that what each message adds to it is not copied together with it.
+    this.context = Context.makeUnsafe(new Map(fiber.context.mapUnsafe), { maxDepth: 32 })
     this.init = init
     this.clock = fiber.getRef(Clock.Clock)
     this.ledger = new LateLedger(fiber.getRef(TaskTree).unsafe)
