@@ -66,7 +66,7 @@ const close = (
 ): void => {
   const closing = Scope.closeUnsafe(resources, exit)
   if (closing === undefined) return then(exit, late)
-  const fiber = fork(context, Effect.uninterruptible(closing))
+  const fiber = fork(context, closing, true)
   const done = fiber.pollUnsafe()
   if (done !== undefined) return then(merge(exit, done), late)
   // What ran has ended; from now on the record speaks for the cleanup.
@@ -75,11 +75,10 @@ const close = (
   fiber.addObserver((done) => then(merge(exit, done), true))
 }
 
-/** A cleanup that somebody wanted to end has run to its end all the same. */
 const merge = (
   exit: Exit.Exit<unknown, unknown>,
   done: Exit.Exit<void>,
 ): Exit.Exit<unknown, unknown> =>
-  Exit.isSuccess(done) || Cause.hasInterruptsOnly(done.cause)
+  Exit.isSuccess(done)
     ? exit
     : Exit.failCause(Exit.isSuccess(exit) ? done.cause : Cause.combine(exit.cause, done.cause))

@@ -47,14 +47,18 @@ let depth = 0
 export const shallow = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   depth < maxDepth ? effect : Effect.flatMap(Effect.yieldNow, () => effect)
 
-/** Starts a root fiber on the caller's stack. */
+/**
+ * Starts a root fiber on the caller's stack. One that is uninterruptible as a whole keeps its exit:
+ * at the end of an uninterruptible region, an interrupt takes the place of it.
+ */
 export const fork = <A, E>(
   context: Context.Context<never>,
   effect: Effect.Effect<A, E>,
+  uninterruptible = false,
 ): Fiber.Fiber<A, E> => {
   depth++
   try {
-    return Effect.runForkWith(context)(effect)
+    return Effect.runForkWith(context)(effect, uninterruptible ? { uninterruptible } : undefined)
   } finally {
     depth--
   }

@@ -10,7 +10,7 @@ const env = (name: string): number | undefined => {
 
 /** One seed to play again, or how many to play. */
 const only = env("WEIR_SEED")
-const seeds = env("WEIR_SEEDS") ?? 1000
+const seeds = env("WEIR_SEEDS") ?? 2000
 
 const start = (program: Program, seed: number): Play => new Play(program, random(seed ^ 0x5eed))
 
@@ -71,7 +71,7 @@ describe("random programs of actors", () => {
       }
       if (play.world.tree.unsafe.abandonedCount > 0) count("abandoned")
     }
-    if (only !== undefined || seeds < 1000) return
+    if (only !== undefined || seeds < 2000) return
     // The programs were worth it.
     const rare = everything.filter((what) => (seen.get(what) ?? 0) < 5)
     expect(rare).toEqual([])

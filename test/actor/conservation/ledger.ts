@@ -40,6 +40,8 @@ export interface Sent {
   readonly patience: number
   /** There was no actor and no kind to count it. */
   readonly uncounted: boolean
+  /** A mailbox has seen it. */
+  offered: boolean
   /** What the sender got. */
   result: string | undefined
   resolvedOrder: number
@@ -116,6 +118,7 @@ export class Ledger {
       expires: send.within === undefined ? Infinity : at + send.within,
       patience,
       uncounted,
+      offered: false,
       result: undefined,
       resolvedOrder: Infinity,
       runs: [],
@@ -247,6 +250,7 @@ export class Ledger {
   stateOf(sent: Sent): State {
     const { result } = sent
     if (sent.uncounted || result === "AskCycle") return "uncounted"
+    if (result === "interrupted" && !sent.offered) return "uncounted"
     const last = sent.runs.at(-1)
     if (last !== undefined && !last.over) return "running"
     const letter = sent.letters.find((reason) => reason !== "late-reply")
@@ -397,11 +401,13 @@ const allowedResults = (
   state: State,
   last: Run | undefined,
 ): ReadonlyArray<string> => {
-  if (state === "uncounted") return ["AskCycle", "Stopped"]
+  if (state === "uncounted") return ["AskCycle", "Stopped", "interrupted"]
   if (how === "tell" || how === "offer") {
     if (state === "rejected") {
       // What is put aside in vain was accepted long ago.
-      return last === undefined ? ["MailboxFull", "Stopped"].flatMap(reasons) : ["value"]
+      return last === undefined
+        ? ["interrupted", ...["MailboxFull", "Stopped"].flatMap(reasons)]
+        : ["value", "interrupted"]
     }
     // Whoever tells is on the stack when its message arrives, and may be cancelled by what that
     // does; whoever waited for room, in the turn in which there was some.
@@ -420,9 +426,9 @@ const allowedResults = (
     case "cancelled":
       return last === undefined ? ["interrupted"] : late
     case "dropped":
-      return ["MailboxFull Dropped", ...(again(tag, send) ? late : [])]
+      return ["MailboxFull Dropped", "interrupted", ...(again(tag, send) ? late : [])]
     case "discarded":
-      return ["Stopped", ...(again(tag, send) ? late : [])]
+      return ["Stopped", "interrupted", ...(again(tag, send) ? late : [])]
     default:
       return []
   }

@@ -5,6 +5,7 @@ import type { Ticket } from "../../../src/bounded/Bounded.ts"
 import { Mistake } from "../../../src/internal/mistake.ts"
 import { CancelScope, CurrentScope, root } from "../../../src/task/scope.ts"
 import type { Cell } from "../../../src/actor/cell.ts"
+import { Mailbox } from "../../../src/actor/memory.ts"
 import { Ledger, type Life, noTotals, type Run, type Sent, type Totals } from "./ledger.ts"
 import type { KindSpec, Op, Program, Send, Step, Tag, To } from "./program.ts"
 import { nothing, World } from "./world.ts"
@@ -39,6 +40,8 @@ interface Here {
   readonly forks: Array<Fiber.Fiber<unknown, unknown>>
   /** It cannot be interrupted, so it must end by itself. */
   readonly firm: boolean
+  /** In a fork, of whose failures nobody hears. */
+  readonly forked: boolean
 }
 
 const optionsOf = (spec: KindSpec): Actor.ActorOptions => ({
@@ -59,6 +62,15 @@ const optionsOf = (spec: KindSpec): Actor.ActorOptions => ({
     ...(spec.backoff > 0 ? { backoff: Schedule.spaced(spec.backoff) } : {}),
   }),
 })
+
+// An asker can be interrupted by what starting an actor sets off, and then it has not asked. Only
+// of askers that were interrupted is this looked at; nobody else could know.
+const { offer } = Mailbox.prototype
+Mailbox.prototype.offer = function (entry, ...rest) {
+  const { mail } = entry.payload as { readonly mail?: Sent }
+  if (mail !== undefined) mail.offered = true
+  return offer.call(this, entry, ...rest)
+}
 
 /** One run of a program, and the book of what happened. */
 export class Play {
@@ -227,7 +239,7 @@ export class Play {
     const { ledger, world } = this
     let sent: Sent | undefined
     const effect = Effect.onExitPrimitive(
-      Effect.suspend((): Effect.Effect<unknown, unknown> => {
+      Effect.withFiber<unknown, unknown>((fiber) => {
         const reached = this.resolve(send.to, here)
         // Actors that set one another off for ever prove nothing more.
         if (reached === undefined || ledger.all.length > enough) return Effect.void
@@ -235,7 +247,7 @@ export class Play {
         const gone = typeof send.to === "object" && "kind" in send.to &&
           this.system.slot(kind).kind === undefined
         sent = ledger.sent(sender, ref.path, kind, send, patience, gone)
-        world.atomic(12)
+        world.atomic(fiber)
         const mail = { mail: sent }
         return send.how === "ask"
           ? ref.ask[send.tag](mail, {
@@ -272,6 +284,7 @@ export class Play {
         run: undefined,
         forks: [],
         firm: false,
+        forked: false,
       }
       const { steps } = spec.inits[(life.number - 1) % spec.inits.length]!
       yield* this.perform(here, steps)
@@ -313,7 +326,7 @@ export class Play {
       )
       return Effect.onExitPrimitive(work, (exit) => {
         ledger.exited(run, exit)
-        this.world.atomic(12)
+        this.world.atomic(fiber)
         return undefined
       })
     })
@@ -360,7 +373,8 @@ export class Play {
       case "interrupt":
         return Effect.interrupt
       case "stash":
-        return here.run === undefined
+        // Two messages can put each other aside and back for ever.
+        return here.run === undefined || here.run.sent.runs.length > 5
           ? Effect.void
           : Effect.uninterruptible(Effect.andThen(Effect.sleep(step.ms), ctx.stash))
       case "unstash":
@@ -391,7 +405,9 @@ export class Play {
       case "acquire":
         return this.acquire(here, step.release)
       case "fork": {
-        const work = Effect.exit(this.perform({ ...here, who: `${here.who} fork` }, step.steps))
+        const work = Effect.exit(
+          this.perform({ ...here, who: `${here.who} fork`, forked: true }, step.steps),
+        )
         return step.scoped
           ? Effect.asVoid(Effect.forkScoped(work, { startImmediately: true }))
           : this.fork(here, work)
@@ -425,7 +441,7 @@ export class Play {
     })
   }
 
-  private acquire({ run, who }: Here, release: { ms: number; throws: boolean }): Work {
+  private acquire({ forked, run, who }: Here, release: { ms: number; throws: boolean }): Work {
     const { resources } = this.ledger
     return Effect.asVoid(Effect.acquireRelease(
       Effect.sync(() => {
@@ -437,7 +453,7 @@ export class Play {
         Effect.gen(function* () {
           resource.released++
           if (release.ms > 0) yield* Effect.sleep(release.ms)
-          if (!release.throws) return
+          if (!release.throws || forked) return
           if (run !== undefined) run.threw = true
           yield* Effect.die("a release threw")
         }),
@@ -530,6 +546,7 @@ interface Reached {
 
 /** It has nothing to do, and is not in the list of those that have not. */
 const forgotten = (cell: Cell): boolean =>
-  cell.status === "ready" && cell.quiet && !cell.attached && !cell.stopping
+  cell.status === "ready" && cell.quiet && cell.mailbox.offerers === 0 && !cell.attached &&
+  !cell.stopping
 
 const none: Effect.Effect<void> = Effect.void

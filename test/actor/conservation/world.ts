@@ -28,7 +28,7 @@ export class World {
   private ready: Array<() => void> = []
   private sleeps: Array<Sleep> = []
   private order = 0
-  private firm = 0
+  private readonly firm = new WeakMap<object, number>()
 
   /** With `yields`, a fiber gives way between any two steps with that probability. */
   constructor(draw: () => number, yields: number) {
@@ -42,8 +42,9 @@ export class World {
     const scheduler: Scheduler.Scheduler = {
       executionMode: "async",
       shouldYield: (fiber) => {
-        if (this.firm > 0) {
-          this.firm--
+        const steps = this.firm.get(fiber) ?? 0
+        if (steps > 0) {
+          this.firm.set(fiber, steps - 1)
           return false
         }
         // Whatever resumes gets a few steps in which nothing comes between: to write down what it saw.
@@ -106,9 +107,9 @@ export class World {
     })
   }
 
-  /** The next few steps of the running fiber follow at once. */
-  atomic(steps: number): void {
-    this.firm = steps
+  /** The next steps of that fiber follow at once. */
+  atomic(fiber: Fiber.Fiber<unknown, unknown>): void {
+    this.firm.set(fiber, 12)
   }
 
   /** Starts a fiber on this stack. */
