@@ -26,7 +26,7 @@ interface Fate {
 it(`${asks} asks that are aborted at random moments leave no handler running`, () => {
   const draw = random(7)
   const below = (n: number) => Math.floor(draw() * n)
-  const world = new World(draw, 0)
+  const world = new World(draw)
   const fates: Array<Fate> = Array.from({ length: asks }, () => ({
     leavesAt: below(3000),
     fiber: undefined,

@@ -132,10 +132,20 @@ export class Ledger {
     if (sent.result !== undefined) this.fault(`#${sent.id} was answered twice`)
     sent.result = resultOf(exit)
     sent.resolvedOrder = ++this.order
+    if (sent.result === "Stopped") this.checkStopped(sent, exit)
     if (sent.how === "ask" && sent.result === "value") {
       if (Exit.isSuccess(exit) && exit.value !== sent.id) {
         this.fault(`#${sent.id} got the answer of ${String(exit.value)}`)
       }
+    }
+  }
+
+  /** A `Stopped` says whether the handler had begun, which is when a caller must not try again. */
+  private checkStopped(sent: Sent, exit: Exit.Exit<unknown, unknown>): void {
+    const error = Exit.isFailure(exit) ? Cause.squash(exit.cause) : undefined
+    const began = sent.runs.some((run) => endingOf(run) !== "stash")
+    if ((error as { started: boolean }).started !== began) {
+      this.fault(`#${sent.id} is told the wrong thing: its handler had ${began ? "" : "not "}begun`)
     }
   }
 

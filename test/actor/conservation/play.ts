@@ -87,7 +87,7 @@ export class Play {
 
   constructor(program: Program, draw: () => number) {
     this.program = program
-    this.world = new World(draw, program.yields)
+    this.world = new World(draw, program.yields, program.together)
     const { unsafe: tree } = this.world.tree
     this.ledger = new Ledger(() => this.world.now, () => tree.abandonedCount)
   }

@@ -88,6 +88,8 @@ export interface Program {
   readonly ops: ReadonlyArray<Op>
   /** Probability that a fiber gives way between two steps. */
   readonly yields: number
+  /** All timers of one instant fire before anything else runs. */
+  readonly together: boolean
 }
 
 export class Draw {
@@ -129,7 +131,7 @@ export const generate = (next: () => number): Program => {
     (_, i) => kind(scene, "ABC"[i]!, draw.chance(0.6), 2),
   )
   const ops = draw.list(3, 30, () => op(scene))
-  return { kinds, ops, yields: draw.pick([0, 0, 0, 0.05, 0.3]) }
+  return { kinds, ops, yields: draw.pick([0, 0, 0, 0.05, 0.3]), together: draw.chance(0.5) }
 }
 
 const kind = (scene: Scene, name: string, keyed: boolean, depth: number): KindSpec => {
@@ -301,6 +303,7 @@ export function* smaller(program: Program): Generator<Program> {
     }
   }
   if (program.yields > 0) yield { ...program, yields: 0 }
+  if (program.together) yield { ...program, together: false }
   for (const [i, spec] of kinds.entries()) {
     for (const less of lessKind(spec)) yield { ...program, kinds: kinds.with(i, less) }
   }
@@ -382,6 +385,7 @@ export const print = (program: Program): string =>
   [
     ...program.kinds.map((spec) => `kind ${text(spec)}`),
     ...(program.yields > 0 ? [`yields ${program.yields}`] : []),
+    ...(program.together ? ["timers of one instant fire together"] : []),
     ...program.ops.map(({ after, ...op }) => `+${after} ms ${text(op)}`),
   ].join("\n")
 

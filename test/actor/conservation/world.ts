@@ -30,8 +30,15 @@ export class World {
   private order = 0
   private readonly firm = new WeakMap<object, number>()
 
-  /** With `yields`, a fiber gives way between any two steps with that probability. */
-  constructor(draw: () => number, yields: number) {
+  private readonly together: boolean
+
+  /**
+   * With `yields`, a fiber gives way between any two steps with that probability. With `together`,
+   * all timers that are due at one instant fire before anything else runs, as those of a busy process
+   * do.
+   */
+  constructor(draw: () => number, yields = 0, together = false) {
+    this.together = together
     const mixed = new Scheduler.MixedScheduler("async", (task) => {
       const job = { task: task as (() => void) | undefined }
       this.ready.push(() => job.task?.())
@@ -138,6 +145,10 @@ export class World {
       this.sleeps.pop()
       this.now = next.at
       next.wake()
+      if (this.together && this.sleeps.at(-1)?.at === this.now) {
+        next = this.sleeps.at(-1)
+        continue
+      }
       this.settle()
       quiescent()
       next = this.sleeps.at(-1)
