@@ -110,6 +110,7 @@ export class Play {
       if (closing.pollUnsafe() === undefined) ledger.fault("the layer does not close")
       this.check(true)
       ledger.checkEnd()
+      this.checkLetters()
       for (const ticket of this.tickets) if (ticket.open) ledger.fault("a ticket is held")
       const left = JSON.stringify(world.leftovers())
       if (left !== JSON.stringify(nothing)) ledger.fault(`left behind: ${left}`)
@@ -130,8 +131,14 @@ export class Play {
     )
     const system = Layer.provideMerge(
       Layer.effectDiscard(Effect.map(ActorSystem.ActorSystem, ({ unsafe }) => {
-        ;(unsafe as { publish: ActorSystem.ActorSystem["unsafe"]["publish"] }).publish = (letter) =>
+        const { publish } = unsafe
+        ;(unsafe as { publish: ActorSystem.ActorSystem["unsafe"]["publish"] }).publish = (
+          letter,
+        ) => {
+          publish(letter)
           this.ledger.letter(letter)
+          if (letter.reason === "discarded") this.checkDiscarded(unsafe, letter.to)
+        }
       })),
       ActorSystem.layer(),
     )
@@ -503,6 +510,38 @@ export class Play {
         ledger.fault(`${cell.path} has nothing to do and does not leave memory`)
       }
     }
+  }
+
+  /** Messages are discarded when an actor stops for good; one that leaves memory has none. */
+  private checkDiscarded(system: ActorSystem.ActorSystem["unsafe"], path: string): void {
+    const [name, key, child] = path.split("/")
+    const { kind } = system.slot(name!)
+    if (key === undefined || child !== undefined || !kind?.keyed) return
+    if (kind.peek(key)?.status !== "closing") {
+      this.ledger.fault(`${path} left memory, and a message was discarded`)
+    }
+  }
+
+  /** The counts of the dead letters against the book. */
+  private checkLetters(): void {
+    const { ledger } = this
+    const book = new Map<string, number>()
+    for (const { kind, letters } of ledger.all) {
+      for (const reason of letters) {
+        book.set(`${kind} ${reason}`, (book.get(`${kind} ${reason}`) ?? 0) + 1)
+      }
+    }
+    const counts = this.now(
+      ActorSystem.ActorSystem.use(({ deadLetters }) => deadLetters.counts),
+    )
+    for (const { count, kind, reason } of counts) {
+      const what = `${kind} ${reason}`
+      if (book.get(what) !== count) {
+        ledger.fault(`${count} letters ${what} are counted, the book says ${book.get(what)}`)
+      }
+      book.delete(what)
+    }
+    for (const what of book.keys()) ledger.fault(`no letters ${what} are counted`)
   }
 
   private checkCell(cell: Cell): void {
