@@ -151,6 +151,8 @@ export class Play {
     )
     const building = this.world.run(Layer.buildWithScope(layer, this.scope))
     this.world.settle()
+    // A supervisor that gives up refuses the next kind when it has stopped those before.
+    if (building.pollUnsafe() === undefined) this.world.advance(1000)
     const built = building.pollUnsafe()
     if (built?._tag === "Failure" && String(built.cause).includes("ChildRefused")) return false
     if (built?._tag !== "Success") throw new Error(`The layer was not built: ${String(built)}`)
