@@ -1,5 +1,6 @@
 /**
  * Weir: bounded, supervised services for Effect on Deno. Table of contents, in data-flow order.
+ * `@weir/runtime/ActorEntity` is apart, because it loads Effect Cluster.
  *
  * @module
  */
