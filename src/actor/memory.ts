@@ -1,6 +1,6 @@
 import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
-import type { Reason, Refusal } from "../bounded/Refused.ts"
+import { counters, type Reason, type Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List, lists } from "./entry.ts"
 import { first, leastUrgent, oldest } from "./lanes.ts"
@@ -284,11 +284,11 @@ export class Mailbox implements Bounded {
       oldestWaitMs: longest === undefined ? 0 : Math.max(0, now - longest.at),
       predictedWaitMs: this.predict(now),
       refused: {
+        ...counters(),
         QueueFull: this.full,
         Infeasible: this.infeasible,
         Late: this.expired,
         Shed: this.dropped,
-        ShuttingDown: 0,
         Closed: this.shut,
       },
     }

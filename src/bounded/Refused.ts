@@ -13,13 +13,29 @@ import { Schema } from "effect"
  * - `Infeasible`: it could not have finished before its deadline, so it was refused at the door.
  * - `Late`: it waited, and at its turn there was no longer time enough left to finish.
  * - `Shed`: a standing queue is being drained (CoDel).
+ * - `Displaced`: more critical work took its place in line.
+ * - `Overloaded`: the process itself has no room: its event loop is late, or its memory is short.
+ * - `RateLimited`: the caller has used up its own quota.
+ * - `BreakerOpen`: the dependency has been failing, and is left alone for a while.
+ * - `Throttled`: the dependency has been refusing, so a part of the calls is not sent at all.
  * - `ShuttingDown`: the service drains and takes no new work.
  * - `Closed`: the bounded thing itself has been closed.
  *
  * @category models
  * @since 0.1.0
  */
-export type Reason = "QueueFull" | "Infeasible" | "Late" | "Shed" | "ShuttingDown" | "Closed"
+export type Reason =
+  | "QueueFull"
+  | "Infeasible"
+  | "Late"
+  | "Shed"
+  | "Displaced"
+  | "Overloaded"
+  | "RateLimited"
+  | "BreakerOpen"
+  | "Throttled"
+  | "ShuttingDown"
+  | "Closed"
 
 /**
  * Every {@link Reason}, in the order in which they are reported.
@@ -32,9 +48,34 @@ export const reasons: ReadonlyArray<Reason> = [
   "Infeasible",
   "Late",
   "Shed",
+  "Displaced",
+  "Overloaded",
+  "RateLimited",
+  "BreakerOpen",
+  "Throttled",
   "ShuttingDown",
   "Closed",
 ]
+
+/**
+ * A counter for each {@link Reason}, all at 0.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const counters = (): Record<Reason, number> => ({
+  QueueFull: 0,
+  Infeasible: 0,
+  Late: 0,
+  Shed: 0,
+  Displaced: 0,
+  Overloaded: 0,
+  RateLimited: 0,
+  BreakerOpen: 0,
+  Throttled: 0,
+  ShuttingDown: 0,
+  Closed: 0,
+})
 
 /**
  * The facts of a refusal as plain data: what synchronous decisions return, without the cost of an
@@ -69,9 +110,7 @@ export interface Refusal {
 }
 
 type FieldTypes = {
-  readonly reason: Schema.Literals<
-    readonly ["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]
-  >
+  readonly reason: Schema.Literals<ReadonlyArray<Reason>>
   readonly kind: Schema.String
   readonly resource: Schema.String
   readonly inUse: Schema.Number
@@ -82,7 +121,7 @@ type FieldTypes = {
 }
 
 const Fields: FieldTypes = {
-  reason: Schema.Literals(["QueueFull", "Infeasible", "Late", "Shed", "ShuttingDown", "Closed"]),
+  reason: Schema.Literals(reasons),
   kind: Schema.String,
   resource: Schema.String,
   inUse: Schema.Number,
@@ -155,6 +194,16 @@ export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): s
       return "too little time was left when its turn came"
     case "Shed":
       return "a standing queue is being drained"
+    case "Displaced":
+      return "more critical work took its place"
+    case "Overloaded":
+      return "the process has no room for it"
+    case "RateLimited":
+      return "the caller has used up its quota"
+    case "BreakerOpen":
+      return "the dependency has been failing and is left alone for a while"
+    case "Throttled":
+      return "the dependency has been refusing, so fewer calls are sent"
     case "ShuttingDown":
       return "the service is shutting down"
     case "Closed":

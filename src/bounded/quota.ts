@@ -1,5 +1,5 @@
 import type { Bounded, Request, Stats, Ticket } from "./Bounded.ts"
-import { type Reason, reasons, type Refusal } from "./Refused.ts"
+import { counters, type Reason, type Refusal } from "./Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 
 /** A number of places without a queue: who finds none is refused. */
@@ -9,10 +9,7 @@ export class Quota implements Bounded {
   readonly capacity: number
   inUse = 0
   private highWater = 0
-  private readonly counts = Object.fromEntries(reasons.map((reason) => [reason, 0])) as Record<
-    Reason,
-    number
-  >
+  private readonly counts = counters()
 
   constructor(kind: string, name: string, capacity: number) {
     if (!Number.isSafeInteger(capacity) || capacity < 1) {

@@ -1,7 +1,7 @@
 import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
-import type { Reason, Refusal } from "../bounded/Refused.ts"
+import { counters, type Reason, type Refusal } from "../bounded/Refused.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 import { Entry, List } from "./entry.ts"
 
@@ -98,14 +98,7 @@ export class Slots implements Bounded {
   /** Cancelled work has raised the estimate since anything completed. */
   #raised = false
   #codel = Codel.make()
-  #refused: Record<Reason, number> = {
-    QueueFull: 0,
-    Infeasible: 0,
-    Late: 0,
-    Shed: 0,
-    ShuttingDown: 0,
-    Closed: 0,
-  }
+  #refused = counters()
   // One object for all predictions, so that a decision allocates nothing.
   #now = 0
   #line = {
