@@ -48,10 +48,10 @@ const waits = (run: Handling): ReadonlyArray<Node> => {
 }
 
 const behind = (entry: Entry): Node | undefined => {
-  if (entry.state === "running") return entry.record as Handling
+  if (entry.state === "running") return entry.frame!.task
   const actor = entry.to as Runner
   // Room in a full mailbox is made like an answer to what is queued there: by a place.
-  const stands = entry.state === "offering" || (entry.state === "queued" && !entry.reentrant)
+  const stands = entry.state === "offering" || (entry.state === "queued" && !entry.plan.reentrant)
   return stands && !hasPlace(actor) ? actor : undefined
 }
 

@@ -1,6 +1,8 @@
 import type { Exit } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
 import type { TaskRecord } from "../task/record.ts"
+import type { MessageFrame } from "./frame.ts"
+import type { Plan } from "./home.ts"
 import type { Outcome } from "./Mailbox.ts"
 
 /** Where a message is; it never leaves its terminal state. */
@@ -20,13 +22,9 @@ export interface Recipient {
  */
 export class Entry {
   readonly to: Recipient
-  readonly tag: string
+  readonly plan: Plan
   readonly payload: unknown
   readonly how: How
-  /** Index of the priority lane; 0 is the most urgent. */
-  readonly lane: number
-  /** Runs also while others run. */
-  readonly reentrant: boolean
   /** When it was sent; absolute milliseconds. */
   readonly at: number
   /** When it was last started. */
@@ -47,7 +45,7 @@ export class Entry {
   /** Of an offer that waits for room: told when the wait is over. */
   admitted: (() => void) | undefined = undefined
   /** While it runs. */
-  record: TaskRecord | undefined = undefined
+  frame: MessageFrame | undefined = undefined
   /** Nobody waits for the answer any more. */
   forsaken = false
   /** Times it has been started. */
@@ -55,22 +53,23 @@ export class Entry {
 
   constructor(
     to: Recipient,
-    tag: string,
+    plan: Plan,
     payload: unknown,
     how: How,
-    lane: number,
-    reentrant: boolean,
     at: number,
     expires: number,
   ) {
     this.to = to
-    this.tag = tag
+    this.plan = plan
     this.payload = payload
     this.how = how
-    this.lane = lane
-    this.reentrant = reentrant
     this.at = at
     this.expires = expires
+  }
+
+  /** Its name in the protocol. */
+  get tag(): string {
+    return this.plan.tag
   }
 }
 

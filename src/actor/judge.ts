@@ -8,7 +8,7 @@ import type { Handling, Verdict } from "./handling.ts"
 /** How a message ends whose handler failed, and what its asker gets. */
 export const judge = (
   speaker: Speaker,
-  handling: Handling,
+  handling: Handling | undefined,
   entry: Entry,
   cause: Cause.Cause<unknown>,
 ): Verdict => {
@@ -19,11 +19,11 @@ export const judge = (
     // A typed failure is a reply, if there is somebody to reply to.
     return { outcome: entry.how === "ask" ? "handled" : "failed", exit: Exit.failCause(cause) }
   }
-  if (handling.verdict !== undefined) return handling.verdict
+  if (handling?.verdict !== undefined) return handling.verdict
   if (entry.forsaken) {
     return { outcome: "cancelled", exit: Exit.fail(timedOut(speaker, entry, "running")) }
   }
-  return handling.cancelledAt >= 0
+  return handling !== undefined && handling.cancelledAt >= 0
     ? {
       outcome: "cancelled",
       exit: Exit.fail(crashedOn(speaker, entry, "the handler was cancelled")),
@@ -44,11 +44,11 @@ export const withoutStash = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> 
 /** Notes how long a run took; undefined when it did not suspend, which only a known time hears of. */
 export const measure = (
   service: ServiceTime,
-  handling: Handling,
+  cancelled: boolean,
   ms: number | undefined,
   exit: Exit.Exit<unknown, unknown>,
 ): void => {
   if (ms === undefined && !service.known) return
   if (Exit.isSuccess(exit)) service.observe(ms ?? 0)
-  else if (ms !== undefined && handling.cancelledAt >= 0) service.observeCensored(ms)
+  else if (ms !== undefined && cancelled) service.observeCensored(ms)
 }

@@ -327,8 +327,8 @@ export class Mailbox implements Bounded {
   }
 
   private laneOf(entry: Entry): List {
-    const lanes = entry.reentrant ? this.reentrants ??= lists(this.options.lanes) : this.lanes
-    return lanes[entry.lane]!
+    const { lane, reentrant } = entry.plan
+    return (reentrant ? this.reentrants ??= lists(this.options.lanes) : this.lanes)[lane]!
   }
 
   /** Those who wait for room come in as soon as there is some, the first who came first. */

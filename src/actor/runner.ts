@@ -1,4 +1,4 @@
-import { Cause, Exit } from "effect"
+import { Cause, Effect, Exit } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import * as Task from "../task/Task.ts"
@@ -10,7 +10,8 @@ import { isFull, neverRan, timedOut } from "./failures.ts"
 import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
 import { judge, measure, withoutStash } from "./judge.ts"
-import { type Incarnation, launch, type Then } from "./launch.ts"
+import { ControlFrame, MessageFrame } from "./frame.ts"
+import { type Incarnation, launch } from "./launch.ts"
 import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
 import { Receiver } from "./receiver.ts"
@@ -178,9 +179,9 @@ export abstract class Runner extends Receiver implements Owner {
         return undefined
       }
       case "running": {
-        const handling = entry.record as Handling
+        const handling = entry.frame!.task
         entry.forsaken = true
-        if (detach || this.home.plans[entry.tag]!.uninterruptible) return undefined
+        if (detach || entry.plan.uninterruptible) return undefined
         handling.cancel(reason)
         return handling.ended ? undefined : handling
       }
@@ -201,9 +202,9 @@ export abstract class Runner extends Receiver implements Owner {
       return this.answer(entry, Exit.fail(error))
     }
     const exit = Exit.fail(timedOut(this, entry, "running"))
-    if (detach || this.home.plans[entry.tag]!.uninterruptible) return this.giveUp(entry, exit)
+    if (detach || entry.plan.uninterruptible) return this.giveUp(entry, exit)
     this.cancel(
-      entry.record as Handling,
+      entry.frame!.task,
       CancelReason.DeadlineExceeded(entry.expires),
       { outcome: "cancelled", exit },
     )
@@ -267,7 +268,7 @@ export abstract class Runner extends Receiver implements Owner {
     const all: Array<Handling> = Array.from(this.busyControls ?? [])
     if (this.initializing !== undefined) all.push(this.initializing)
     for (let at = this.mailbox.oldestRunning; at !== undefined; at = at.next) {
-      all.push(at.record as Handling)
+      all.push(at.frame!.task)
     }
     return all
   }
@@ -282,12 +283,12 @@ export abstract class Runner extends Receiver implements Owner {
   }
 
   private control(control: Control, now: number): void {
-    const handling = this.handling(`${this.path}.${control.name}`, undefined, now)
+    const handling = this.handling(control.name, undefined, now)
     this.controls++
     const busy = this.busyControls ??= new Set()
     busy.add(handling)
-    const incarnation = this.incarnation
-    const done: Then = (exit, late) => {
+    const incarnation = this.incarnation!
+    const frame = new ControlFrame(handling, incarnation.frame, (exit, late) => {
       busy.delete(handling)
       if (this.busyControls === busy) this.controls--
       handling.end(outcomeOf(exit))
@@ -297,54 +298,51 @@ export abstract class Runner extends Receiver implements Owner {
       }
       if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) this.home.crashedLate(this, exit.cause)
       if (late) this.drain(this.now())
-    }
-    const life = { ...incarnation!, context: control.context }
-    launch(life, this.home.ledger, handling, Infinity, undefined, () => control.effect, done)
+    })
+    launch(control.context, this.home.ledger, frame, control.effect)
   }
 
   private handling(name: string, entry: Entry | undefined, now: number): Handling {
     const { clock, ledger, settings } = this.home
-    return new Handling(ledger, clock, this, name, entry, entry?.parent, now, settings.graceMs)
+    const path = `${this.path}.${name}`
+    return new Handling(ledger, clock, this, path, entry, entry?.parent, now, settings.graceMs)
+  }
+
+  /** The task of a message's run. */
+  handlingOf(entry: Entry): Handling {
+    return this.handling(entry.plan.tag, entry, entry.startedAt)
   }
 
   private run(entry: Entry, now: number): void {
-    const { tag } = entry
-    const handling = this.handling(`${this.path}.${tag}`, entry, now)
-    entry.record = handling
+    const { plan } = entry
+    const incarnation = this.incarnation!
+    const deadline = entry.how === "ask" ? entry.expires : Infinity
+    const frame = new MessageFrame(this, entry, incarnation.frame, deadline, entry.tickets)
+    entry.frame = frame
     entry.attempts++
     this.lastAt = now
-    const incarnation = this.incarnation!
-    const plan = this.home.plans[tag]!
-    launch(
-      incarnation,
-      this.home.ledger,
-      handling,
-      entry.how === "ask" ? entry.expires : Infinity,
-      entry.tickets,
-      () => {
-        const effect = incarnation.handlers[tag]!(entry as never)
-        return plan.uninterruptible ? Task.commit(effect) : effect
-      },
-      (exit, late) => this.finish(handling, entry, exit, late),
-    )
+    let effect: Effect.Effect<unknown, unknown, unknown>
+    try {
+      effect = incarnation.handlers[plan.tag]!(entry as never)
+      if (plan.uninterruptible) effect = Task.commit(effect)
+    } catch (defect) {
+      effect = Effect.die(defect)
+    }
+    launch(incarnation.context, this.home.ledger, frame, effect)
   }
 
-  private finish(
-    handling: Handling,
-    entry: Entry,
-    exit: Exit.Exit<unknown, unknown>,
-    late: boolean,
-  ): void {
+  finish(frame: MessageFrame, exit: Exit.Exit<unknown, unknown>, late: boolean): void {
+    const { entry, made } = frame
     const now = late ? this.now() : 0
-    measure(this.home.service, handling, late ? now - entry.startedAt : undefined, exit)
+    measure(this.home.service, frame.isCancelled, late ? now - entry.startedAt : undefined, exit)
     if (Exit.isSuccess(exit)) {
-      this.conclude(handling, entry, "handled", "completed")
+      this.conclude(frame, "handled", "completed")
       if (entry.forsaken) this.letter(entry, "late-reply", undefined, exit.value)
       else if (entry.how === "ask") this.answer(entry, exit)
     } else {
-      const cause = handling.stashing ? withoutStash(exit.cause) : exit.cause
-      if (cause === undefined) this.putAside(handling, entry)
-      else this.failedOn(handling, entry, cause)
+      const cause = made?.stashing === true ? withoutStash(exit.cause) : exit.cause
+      if (cause === undefined) this.putAside(frame)
+      else this.failedOn(frame, cause)
     }
     if (!late) return
     this.drain(now)
@@ -352,44 +350,46 @@ export abstract class Runner extends Receiver implements Owner {
   }
 
   /** The message first: whoever waits for the run counts messages. */
-  private conclude(handling: Handling, entry: Entry, outcome: Outcome, task: TaskOutcome): void {
-    this.mailbox.end(entry, outcome)
-    handling.end(task)
+  private conclude(frame: MessageFrame, outcome: Outcome, task: TaskOutcome): void {
+    this.mailbox.end(frame.entry, outcome)
+    frame.ended(task)
   }
 
-  private putAside(handling: Handling, entry: Entry): void {
+  private putAside(frame: MessageFrame): void {
     const { mailbox } = this
+    const { entry } = frame
     // Cancelled while it cleaned up: nobody wants it later either.
-    if (handling.cancelledAt >= 0) return this.failedOn(handling, entry, Cause.interrupt())
+    if (frame.isCancelled) return this.failedOn(frame, Cause.interrupt())
     if (mailbox.stash(entry)) {
       // It was no try of what its retries are for.
       entry.attempts--
-      return handling.end("completed")
+      return frame.ended("completed")
     }
-    this.conclude(handling, entry, "rejected", "refused")
+    this.conclude(frame, "rejected", "refused")
     if (entry.how !== "ask" || entry.forsaken) this.letter(entry, "rejected", undefined)
     this.answer(entry, Exit.fail(isFull(this, entry.tag, "Stash", mailbox.stashed)))
   }
 
-  private failedOn(handling: Handling, entry: Entry, cause: Cause.Cause<unknown>): void {
-    const { exit, outcome } = judge(this, handling, entry, cause)
+  private failedOn(frame: MessageFrame, cause: Cause.Cause<unknown>): void {
+    const { entry } = frame
+    const { exit, outcome } = judge(this, frame.made, entry, cause)
     if (Cause.hasDies(cause)) {
       // Only what this incarnation dies of is a crash; one that is ending is dead already.
       const own = this.status === "ready" &&
-        handling.scope.parent === this.incarnation?.frame
-      const { retries } = this.home.plans[entry.tag]!
+        frame.parent === this.incarnation?.frame
+      const { retries } = entry.plan
       if (own && !this.stopping && !entry.forsaken && entry.attempts <= retries) {
         this.mailbox.retry(entry)
-        handling.end("failed")
+        frame.ended("failed")
         return this.crashed(cause)
       }
-      this.conclude(handling, entry, outcome, "failed")
+      this.conclude(frame, outcome, "failed")
       this.letter(entry, "failed", cause)
       if (own) this.crashed(cause)
       else this.home.crashedLate(this, cause)
       return this.answer(entry, exit)
     }
-    this.conclude(handling, entry, outcome, outcomeOf(Exit.failCause(cause)))
+    this.conclude(frame, outcome, outcomeOf(Exit.failCause(cause)))
     if (outcome === "failed") this.letter(entry, "failed", cause)
     else if (outcome === "handled" && entry.forsaken) {
       return this.letter(entry, "late-reply", cause)

@@ -42,7 +42,7 @@ export const tell = (
     if ("absent" in cell) return missing(cell)
     const now = cell.stamped()
     const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
-    const entry = new Entry(cell, plan.tag, payload, how, plan.lane, plan.reentrant, now, expires)
+    const entry = new Entry(cell, plan, payload, how, now, expires)
     if (how === "tell") return send(cell, entry, fiber)
     const sender = handlingOf(frameOf(fiber).task)
     const { mailbox } = cell
@@ -125,7 +125,7 @@ export const ask = (
     const limit = options?.timeout === undefined
       ? frame.deadline === Infinity ? now + defaultAskMs : frame.deadline
       : Math.min(frame.deadline, now + millis(options.timeout))
-    const entry = new Entry(cell, plan.tag, payload, "ask", plan.lane, plan.reentrant, now, limit)
+    const entry = new Entry(cell, plan, payload, "ask", now, limit)
     entry.parent = frame.task as Handling | undefined
     entry.tickets = frame.tickets
     return answer(cell, entry, fiber, asker, options?.onCancel === "detach")

@@ -1,6 +1,7 @@
 import { Context, Effect, Exit, type Fiber, Scope } from "effect"
 import { type HttpEffect, HttpRouter, HttpServerRequest } from "effect/http"
 import type { HttpServerResponse } from "effect/http"
+import { makeResources } from "../internal/resources.ts"
 import { CurrentScope } from "../task/scope.ts"
 import { answers } from "./answer.ts"
 import type { Exchange } from "./exchange.ts"
@@ -25,13 +26,6 @@ class RequestState {
 const ejected: unique symbol = Symbol.for("effect/http/HttpEffect/scopeEjected")
 
 /**
- * Copied for each request. Scopes that Effect makes are long-lived at the start, so V8 comes to
- * allocate all of them as old objects; each then keeps its request alive until the next full
- * collection, which costs as much as a quarter of the request.
- */
-const scope = Scope.makeUnsafe()
-
-/**
  * Runs an admitted request in the context of its handler: what `HttpEffect.toHandled`, the router and
  * the route of Effect do for it, in one frame. Effect's route is asked only to encode an error.
  */
@@ -43,7 +37,7 @@ export const pass = (
   respond: Respond,
 ): Fiber.Fiber<unknown, unknown> => {
   const door = found.handler
-  const own = { ...scope }
+  const own = makeResources()
   const state = new RequestState()
   const send = (
     response: HttpServerResponse.HttpServerResponse,

@@ -23,7 +23,8 @@ let cancels = 0
  */
 export class CancelScope {
   readonly parent: CancelScope | undefined
-  readonly task: TaskAccount | undefined
+  /** Its task, once there is one. */
+  protected account: TaskAccount | undefined
   /** Tickets taken at the door; shared by all frames of one request. */
   readonly tickets: ReadonlyArray<Ticket> | undefined
   /** The bounded thing of which the work in this frame holds a slot; cleared when that ends. */
@@ -49,7 +50,7 @@ export class CancelScope {
   ) {
     this.parent = parent
     this.limit = deadline
-    this.task = task
+    this.account = task
     this.tickets = tickets
     this.holds = holds
     this.why = undefined
@@ -57,6 +58,16 @@ export class CancelScope {
     this.under = parent === undefined ? undefined : parent.cancelledFrame()
     this.seen = this.under
     this.seenAt = cancels
+  }
+
+  /** The task that this work belongs to. */
+  get task(): TaskAccount | undefined {
+    return this.account
+  }
+
+  /** Whether that task is over; a fiber that escaped it is then bound by nothing of it. */
+  get left(): boolean {
+    return this.account !== undefined && this.account.ended === true
   }
 
   /** Written once, before the interrupt, by whoever cancels this scope. */
@@ -71,7 +82,7 @@ export class CancelScope {
   get deadline(): number {
     const frame = this.cancelledFrame()
     if (frame === this.under) {
-      if (this.task?.ended === true) return Infinity
+      if (this.left) return Infinity
       return this.over ? this.parent?.deadline ?? Infinity : this.limit
     }
     return frame!.until ?? frame!.parent?.deadline ?? Infinity
@@ -175,5 +186,5 @@ export const CurrentScope: Context.Reference<CancelScope> = Context.Reference<Ca
 /** The frame for new work of that fiber: that of its task, unless it has escaped it. */
 export const frameOf = (fiber: Fiber.Fiber<unknown, unknown>): CancelScope => {
   const scope = fiber.getRef(CurrentScope)
-  return scope.task?.ended === true ? root : scope
+  return scope.left ? root : scope
 }

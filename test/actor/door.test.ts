@@ -28,7 +28,9 @@ const scene = (capacity: number) => {
 }
 
 const message = (how: "tell" | "offer") =>
-  new Entry({ path: "Till" }, "Pay", undefined, how, 0, false, 0, Infinity)
+  new Entry({ path: "Till" }, pay, undefined, how, 0, Infinity)
+
+const pay = { tag: "Pay", lane: 0, reentrant: false, uninterruptible: false, retries: 0 }
 
 const ticketOf = (door: Door) => {
   const ticket = door.reserve(request)

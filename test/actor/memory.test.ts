@@ -46,7 +46,7 @@ class Model {
   /** Who is first among those of one priority that may, or may not, run while others run. */
   get heads(): ReadonlyArray<Entry> {
     const seen = new Set<string>()
-    return this.waiting.filter(({ lane, reentrant }) => {
+    return this.waiting.filter(({ plan: { lane, reentrant } }) => {
       const own = `${lane} ${reentrant}`
       return !seen.has(own) && seen.add(own)
     })
@@ -99,16 +99,18 @@ class Model {
   }
 
   leastUrgent(): Entry | undefined {
-    const lane = Math.max(...this.waiting.map((entry) => entry.lane))
-    return this.waiting.find((entry) => entry.lane === lane)
+    const lane = Math.max(...this.waiting.map((entry) => entry.plan.lane))
+    return this.waiting.find((entry) => entry.plan.lane === lane)
   }
 
   take(now: number, places: number): Entry | undefined {
     for (;;) {
-      const may = this.waiting.filter((entry) => this.running.length < places || entry.reentrant)
+      const may = this.waiting.filter((entry) =>
+        this.running.length < places || entry.plan.reentrant
+      )
       if (may.length === 0) return undefined
-      const lane = Math.min(...may.map((entry) => entry.lane))
-      const entry = may.find((other) => other.lane === lane)!
+      const lane = Math.min(...may.map((entry) => entry.plan.lane))
+      const entry = may.find((other) => other.plan.lane === lane)!
       this.waiting.splice(this.waiting.indexOf(entry), 1)
       if (entry.expires <= now) {
         this.ended.expired++
@@ -168,16 +170,9 @@ class Pair {
   }
 
   entry(how: How, lane = 0, reentrant = false, expires = Infinity): Entry {
-    return new Entry(
-      { path: "m" },
-      `${++this.count}`,
-      undefined,
-      how,
-      lane,
-      reentrant,
-      this.now,
-      expires,
-    )
+    const tag = `${++this.count}`
+    const plan = { tag, lane, reentrant, uninterruptible: false, retries: 0 }
+    return new Entry({ path: "m" }, plan, undefined, how, this.now, expires)
   }
 
   offer(entry: Entry, ticket?: MailboxTicket): void {
