@@ -20,7 +20,7 @@ import { installed } from "./installed.ts"
 import { initOf, Kind } from "./kind.ts"
 import type { ActorOptions } from "./options.ts"
 import { plansOf } from "./plans.ts"
-import { refMaker } from "./refs.ts"
+import { type RefMaker, refMaker } from "./refs.ts"
 import type { Absent } from "./sending.ts"
 import type { Slot } from "./system.ts"
 import type { HandlersFrom, Needed, NoStreams, Ref } from "./types.ts"
@@ -151,7 +151,7 @@ class Definition<Rpcs extends Rpc.Any> {
   readonly protocol: ReadonlyArray<Rpcs>
   readonly options: ActorOptions
   readonly keyed: boolean
-  private readonly ref: (path: string, key: string, target: Reachable) => Ref<Rpcs>
+  private readonly ref: RefMaker<Rpcs>
 
   constructor(
     name: string,
@@ -178,7 +178,7 @@ class Definition<Rpcs extends Rpc.Any> {
   get self(): Effect.Effect<Ref<Rpcs>, never, ActorContext> {
     return Effect.map(
       ActorContext,
-      (inside) => this.ref(inside.path, inside.key, reachOf(inside as never)),
+      (inside) => this.ref(inside.key, reachOf(inside as never)),
     )
   }
 
@@ -200,8 +200,7 @@ class Definition<Rpcs extends Rpc.Any> {
       })))
 
   private at(slot: Slot, key: string): Ref<Rpcs> {
-    const path = this.keyed ? `${this.name}/${key}` : this.name
-    return this.ref(path, key, new Address(slot, this.name, key, path))
+    return this.ref(key, new Address(slot, this.name, key, this.keyed))
   }
 }
 
@@ -210,13 +209,17 @@ class Address implements Reachable {
   readonly slot: Slot
   private readonly name: string
   private readonly key: string
-  private readonly path: string
+  private readonly keyed: boolean
 
-  constructor(slot: Slot, name: string, key: string, path: string) {
+  constructor(slot: Slot, name: string, key: string, keyed: boolean) {
     this.slot = slot
     this.name = name
     this.key = key
-    this.path = path
+    this.keyed = keyed
+  }
+
+  get path(): string {
+    return this.keyed ? `${this.name}/${this.key}` : this.name
   }
 
   peek(): Cell | undefined {

@@ -274,9 +274,7 @@ const routerOf = <Rpcs extends Rpc.Any>(
   strategy: Any<Rpcs>["strategy"],
 ): never => {
   const ref = refMaker<Rpcs>(plans)
-  const refs = places.map(({ path, target }) =>
-    ref(path, path.slice(path.lastIndexOf("/") + 1), target)
-  )
+  const refs = places.map(({ path, target }) => ref(path.slice(path.lastIndexOf("/") + 1), target))
   return built(name, plans, places, refs, strategy)
 }
 

@@ -13,6 +13,8 @@ import type { AnyRef } from "./types.ts"
 
 /** What a reference knows that its users need not. */
 export interface Reachable extends Target {
+  /** Where it is. */
+  readonly path: string
   /** The actor, if it is there. */
   readonly peek: () => Cell | undefined
   /** Where its kind is, unless it is somebody's child. */
@@ -62,6 +64,7 @@ export class Inside {
   get [reach](): Reachable {
     const { cell } = this
     return {
+      path: cell.path,
       peek: () => cell.terminated === undefined ? cell : undefined,
       resolve: () => cell,
     }

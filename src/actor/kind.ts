@@ -229,10 +229,11 @@ export class Kind implements Home<Cell> {
     ;(parent.children ??= new Map()).set(name, cell)
     cell.start()
     const target: Reachable = {
+      path: cell.path,
       peek: () => cell.terminated === undefined ? cell : undefined,
       resolve: () => cell,
     }
-    return refMaker(kind.plans)(cell.path, name, target)
+    return refMaker(kind.plans)(name, target)
   }
 
   idle(cell: Cell, now: number): void {

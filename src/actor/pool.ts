@@ -55,7 +55,7 @@ export class Pool {
   ) {
     this.name = name
     this.keys = places.map(([key]) => key)
-    this.places = places.map(([, path], i) => new Place(path, this.targetOf(i)))
+    this.places = places.map(([, path], i) => new Place(path, this.targetOf(path, i)))
     this.policy = policy
     this.escalates = escalates
     this.clock = fiber.getRef(Clock.Clock)
@@ -90,8 +90,9 @@ export class Pool {
     }
   }
 
-  private targetOf(index: number): Reachable {
+  private targetOf(path: string, index: number): Reachable {
     return {
+      path,
       peek: () => {
         const cell = this.seats[index]?.cell
         return cell === undefined || cell.terminated !== undefined ? undefined : cell

@@ -16,7 +16,6 @@ export const messagesOf = (ref: AnyRef): Readonly<Record<string, Plan>> =>
 
 /** Makes references to the actors of one protocol. */
 export type RefMaker<Rpcs extends Rpc.Any> = (
-  path: string,
   key: string,
   target: Reachable,
 ) => Ref<Rpcs>
@@ -61,19 +60,20 @@ export const refMaker = <Rpcs extends Rpc.Any>(
   )
   const Asks = sender((plan, target) => (payload, options) => ask(target, plan, payload, options))
   class Reference implements AnyRef {
-    readonly path: string
     readonly key: string
     readonly [reach]: Reachable
     private tells: Sender | undefined = undefined
     private offers: Sender | undefined = undefined
     private asks: Sender | undefined = undefined
 
-    constructor(path: string, key: string, target: Reachable) {
-      this.path = path
+    constructor(key: string, target: Reachable) {
       this.key = key
       this[reach] = target
     }
 
+    get path(): string {
+      return this[reach].path
+    }
     get tell(): Sender {
       return this.tells ??= new Tells(this[reach])
     }
@@ -110,5 +110,5 @@ export const refMaker = <Rpcs extends Rpc.Any>(
     }
   }
   Object.defineProperty(Reference.prototype, plansKey, { value: plans })
-  return (path, key, target) => new Reference(path, key, target) as never
+  return (key, target) => new Reference(key, target) as never
 }
