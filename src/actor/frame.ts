@@ -1,9 +1,8 @@
-import type { Exit } from "effect"
-import type { Ticket } from "../bounded/Bounded.ts"
+import { type Context, Effect, type Exit } from "effect"
 import type { Outcome } from "../task/events.ts"
 import { CancelScope } from "../task/scope.ts"
 import type { Entry } from "./entry.ts"
-import { Handling } from "./handling.ts"
+import type { Handling } from "./handling.ts"
 
 /** Code of an actor that runs: a message's handler, a callback. */
 export abstract class Frame extends CancelScope {
@@ -30,13 +29,19 @@ export interface Host {
  */
 export class MessageFrame extends Frame {
   readonly entry: Entry
+  /** What its actor gives it. */
+  readonly services: Context.Context<never>
+  /** What is to run. */
+  code: Effect.Effect<unknown, unknown, unknown> = Effect.void
   private readonly host: Host
   private outcome: Outcome | undefined = undefined
 
-  constructor(host: Host, entry: Entry, parent: CancelScope, deadline: number, tickets?: Tickets) {
-    super(parent, deadline, undefined, tickets, undefined)
+  constructor(host: Host, entry: Entry, { context, frame }: Life) {
+    const deadline = entry.how === "ask" ? entry.expires : Infinity
+    super(frame, deadline, undefined, entry.tickets, undefined)
     this.host = host
     this.entry = entry
+    this.services = context
   }
 
   /** The task, if there is one. */
@@ -72,7 +77,11 @@ export class MessageFrame extends Frame {
   }
 }
 
-type Tickets = ReadonlyArray<Ticket> | undefined
+/** What a message runs in. */
+interface Life {
+  readonly frame: CancelScope
+  readonly context: Context.Context<never>
+}
 
 /** The frame of work of the actor's own. */
 export class ControlFrame extends Frame {

@@ -1,4 +1,4 @@
-import { Cause, Context, Effect, Exit, Scope } from "effect"
+import { Cause, Context, type Effect, Exit, type Fiber, Scope } from "effect"
 import { makeResources } from "../internal/resources.ts"
 import { interrupt } from "../task/commit.ts"
 import { type CancelScope, CurrentScope } from "../task/scope.ts"
@@ -35,16 +35,25 @@ export const launch = (
   const fiber = fork(own, self)
   const exit = fiber.pollUnsafe()
   if (exit !== undefined) return close(ledger, frame, resources, exit, own, false)
+  follow(ledger, frame, fiber)
+  fiber.addObserver((exit) => close(ledger, frame, resources, exit, own, true))
+}
+
+/** From now on the run is one that others see, and may cancel. */
+export const follow = (
+  ledger: LateLedger,
+  frame: Frame,
+  fiber: Fiber.Fiber<unknown, unknown>,
+): void => {
   const { task } = frame
   task.fiber = fiber
   ledger.list(task)
   // It may have been cancelled before it had a fiber that could be interrupted.
   if (task.cancelledAt >= 0) interrupt(fiber, undefined, undefined)
-  fiber.addObserver((exit) => close(ledger, frame, resources, exit, own, true))
 }
 
 /** Closes the scope of a run; the run is over only then. */
-const close = (
+export const close = (
   ledger: LateLedger,
   frame: Frame,
   resources: Scope.Closeable,

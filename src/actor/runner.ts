@@ -1,38 +1,34 @@
 import { Cause, Effect, Exit } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
-import * as CancelReason from "../task/CancelReason.ts"
+import type * as CancelReason from "../task/CancelReason.ts"
 import * as Task from "../task/Task.ts"
 import type { Outcome as TaskOutcome } from "../task/events.ts"
 import { outcomeOf } from "../task/start.ts"
-import type { Entry } from "./entry.ts"
+import { Batch } from "./batch.ts"
 import type { Control } from "./control.ts"
-import { isFull, neverRan, timedOut } from "./failures.ts"
+import { maxDepth, stack } from "./depth.ts"
+import type { Entry } from "./entry.ts"
+import { isFull } from "./failures.ts"
+import { ControlFrame, MessageFrame } from "./frame.ts"
 import { Handling, type Verdict } from "./handling.ts"
 import type { Home } from "./home.ts"
 import { judge, measure, withoutStash } from "./judge.ts"
-import { ControlFrame, MessageFrame } from "./frame.ts"
 import { type Incarnation, launch } from "./launch.ts"
 import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
-import { Receiver } from "./receiver.ts"
+import { Responder, type Status } from "./responder.ts"
 import type { Owner, Rejection } from "./store.ts"
 
 /** Messages that are started in one turn before others get theirs. */
-const batch = 64
-/** How deep actors may drain one another's mailboxes on one stack. */
-const maxDepth = 16
-let depth = 0
-
-export type Status = "starting" | "ready" | "crashed" | "waiting" | "closing" | "stopped"
+const turnful = 64
 
 /**
  * The half of an actor that handles messages; it knows nothing of starting and stopping. Everything
  * here is synchronous: what takes time runs in fibers of its own and comes back through `finish`.
  */
-export abstract class Runner extends Receiver implements Owner {
+export abstract class Runner extends Responder implements Owner {
   readonly home: Home<Runner>
   readonly mailbox: Mailbox
-  status: Status = "starting"
   /** Takes nothing new. */
   stopping = false
   incarnation: Incarnation | undefined = undefined
@@ -43,9 +39,9 @@ export abstract class Runner extends Receiver implements Owner {
   /** The init that is running. */
   initializing: Handling | undefined = undefined
   protected queue: Array<Control> | undefined = undefined
-  private draining = false
-  /** Whose answer came while it drained, and who are told after that. */
-  private answered: Array<Entry> | undefined = undefined
+  /** The time of the drain, and how many messages may still be started in it. */
+  private at = 0
+  private left = 0
   private scheduled = false
   /** When the turn that is scheduled was, or -1 if nobody has looked at the clock since. */
   private stamp = -1
@@ -59,41 +55,34 @@ export abstract class Runner extends Receiver implements Owner {
 
   /** The incarnation cannot go on. */
   protected abstract crashed(cause: Cause.Cause<unknown>): void
-  /** Everything that was there has been handled. */
-  protected abstract drained(now: number): void
-
   /** Starts what can be started now. */
   drain(now: number): void {
     if (this.draining || this.status !== "ready") return
     this.draining = true
-    depth++
-    const { mailbox } = this
-    const { concurrency } = this.home.settings.mailbox
-    let left = batch
+    stack.depth++
+    this.at = now
+    this.left = turnful
     // A handler may change the status from within.
-    while ((this.status as Status) === "ready" && left > 0) {
-      const places = concurrency - this.controls
-      if (this.queue !== undefined && mailbox.busy < places) {
+    while ((this.status as Status) === "ready" && this.left > 0) {
+      const { concurrency } = this.home.settings.mailbox
+      if (this.queue !== undefined && this.mailbox.busy < concurrency - this.controls) {
         const control = this.queue.shift()!
         if (this.queue.length === 0) this.queue = undefined
         this.control(control, now)
       } else {
-        const entry = mailbox.take(now, places)
+        const entry = this.take()
         if (entry === undefined) break
-        this.run(entry, now)
+        this.run(this.begin(entry, now))
       }
-      left--
+      this.left--
     }
-    depth--
+    stack.depth--
     this.draining = false
     if (this.status === "ready") {
-      if (left === 0 && (this.queue !== undefined || mailbox.waiting > 0)) this.schedule()
+      if (this.left <= 0 && (this.queue !== undefined || this.mailbox.waiting > 0)) this.schedule()
       else if (this.quiet) this.drained(now)
     }
-    const { answered } = this
-    if (answered === undefined) return
-    this.answered = undefined
-    for (const entry of answered) this.reply(entry)
+    this.replies()
   }
 
   /** Nothing runs and nothing waits to run. */
@@ -117,7 +106,7 @@ export abstract class Runner extends Receiver implements Owner {
 
   /** Drains on this stack, unless it is deep already. */
   soon(now: number): void {
-    if (depth < maxDepth) this.drain(now)
+    if (stack.depth < maxDepth) this.drain(now)
     else this.schedule()
   }
 
@@ -160,96 +149,6 @@ export abstract class Runner extends Receiver implements Owner {
     if (index < 0) return
     this.queue!.splice(index, 1)
     if (this.queue!.length === 0) this.queue = undefined
-  }
-
-  /**
-   * The asker does not want the answer any more. Returns the run whose cleanup it must wait for, if
-   * there is one.
-   */
-  forsake(entry: Entry, reason: CancelReason.CancelReason, detach: boolean): Handling | undefined {
-    entry.reply = undefined
-    switch (entry.state) {
-      case "queued":
-      case "offering":
-      case "stashed": {
-        const late = reason._tag === "DeadlineExceeded"
-        this.mailbox.end(entry, late ? "expired" : "cancelled")
-        if (late) this.letter(entry, "expired", undefined)
-        if (this.quiet && this.status === "ready") this.drained(this.now())
-        return undefined
-      }
-      case "running": {
-        const handling = entry.frame!.task
-        entry.forsaken = true
-        if (detach || entry.plan.uninterruptible) return undefined
-        handling.cancel(reason)
-        return handling.ended ? undefined : handling
-      }
-      default:
-        return undefined
-    }
-  }
-
-  /** The time of an ask is up. */
-  tooLate(entry: Entry, detach: boolean): void {
-    // The answer is there and on its way to the asker.
-    if (entry.exit !== undefined) return
-    if (entry.state !== "running") {
-      const error = timedOut(this, entry, "queued")
-      this.mailbox.end(entry, "expired")
-      this.letter(entry, "expired", undefined)
-      if (this.quiet && this.status === "ready") this.drained(this.now())
-      return this.answer(entry, Exit.fail(error))
-    }
-    const exit = Exit.fail(timedOut(this, entry, "running"))
-    if (detach || entry.plan.uninterruptible) return this.giveUp(entry, exit)
-    this.cancel(
-      entry.frame!.task,
-      CancelReason.DeadlineExceeded(entry.expires),
-      { outcome: "cancelled", exit },
-    )
-  }
-
-  /** Answers before the handler has ended; what it will say is a dead letter. */
-  private giveUp(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    if (entry.exit !== undefined) return
-    entry.forsaken = true
-    this.answer(entry, exit)
-  }
-
-  /** Cancels a run; its asker is answered when it has ended, at the latest when it is abandoned. */
-  private cancel(handling: Handling, reason: CancelReason.CancelReason, verdict: Verdict): void {
-    handling.verdict ??= verdict
-    handling.cancel(reason)
-    const { entry } = handling
-    if (entry?.reply === undefined) return
-    handling.onSettled(() => {
-      if (handling.abandoned) this.giveUp(entry, handling.verdict!.exit)
-    })
-  }
-
-  lost(entry: Entry, outcome: "expired" | "dropped"): void {
-    this.letter(entry, outcome, undefined)
-    this.answer(entry, Exit.fail(neverRan(this, entry, outcome, this.mailbox.waiting)))
-  }
-
-  /** Tells the asker. Must be the last step of whatever changes the actor: the asker runs on. */
-  answer(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    entry.exit = exit
-    if (entry.reply === undefined) return
-    // An asker that ran on within the drain would have to wait for its end with each further ask.
-    if (this.draining) (this.answered ??= []).push(entry)
-    else this.reply(entry)
-  }
-
-  private reply(entry: Entry): void {
-    const { exit, reply } = entry
-    if (reply === undefined) return
-    entry.reply = undefined
-    if (depth >= maxDepth) return this.home.later(() => reply(exit!))
-    depth++
-    reply(exit!)
-    depth--
   }
 
   /** Cancels everything that runs; each message ends as its own verdict says. */
@@ -313,22 +212,42 @@ export abstract class Runner extends Receiver implements Owner {
     return this.handling(entry.plan.tag, entry, entry.startedAt)
   }
 
-  private run(entry: Entry, now: number): void {
+  /** Begins a message: its code is made, and nothing of it has run but what makes it. */
+  private begin(entry: Entry, now: number): MessageFrame {
     const { plan } = entry
     const incarnation = this.incarnation!
-    const deadline = entry.how === "ask" ? entry.expires : Infinity
-    const frame = new MessageFrame(this, entry, incarnation.frame, deadline, entry.tickets)
+    const frame = new MessageFrame(this, entry, incarnation)
     entry.frame = frame
     entry.attempts++
     this.lastAt = now
-    let effect: Effect.Effect<unknown, unknown, unknown>
     try {
-      effect = incarnation.handlers[plan.tag]!(entry as never)
-      if (plan.uninterruptible) effect = Task.commit(effect)
+      const code = incarnation.handlers[plan.tag]!(entry as never)
+      frame.code = plan.uninterruptible ? Task.commit(code) : code
     } catch (defect) {
-      effect = Effect.die(defect)
+      frame.code = Effect.die(defect)
     }
-    launch(incarnation.context, this.home.ledger, frame, effect)
+    return frame
+  }
+
+  /** The next message of a batch. */
+  next(): MessageFrame | undefined {
+    if (this.status !== "ready" || this.left <= 1 || this.queue !== undefined) return undefined
+    const entry = this.take()
+    if (entry === undefined) return undefined
+    this.left--
+    return this.begin(entry, this.at)
+  }
+
+  private take(): Entry | undefined {
+    return this.mailbox.take(this.at, this.home.settings.mailbox.concurrency - this.controls)
+  }
+
+  private run(frame: MessageFrame): void {
+    const { ledger } = this.home
+    if (this.mailbox.waiting > 0 && this.left > 1 && !Exit.isExit(frame.code)) {
+      return new Batch(this, ledger, frame).run()
+    }
+    launch(frame.services, ledger, frame, frame.code)
   }
 
   finish(frame: MessageFrame, exit: Exit.Exit<unknown, unknown>, late: boolean): void {
