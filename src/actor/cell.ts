@@ -132,6 +132,7 @@ export class Cell extends Runner {
     this.cancelRunning(CancelReason.ParentEnded(this.path), (entry): Verdict => ({
       outcome: "failed",
       exit: Exit.fail(crashedOn(this, entry, Cause.squash(cause))),
+      again: entry.attempts <= entry.plan.retries,
     }))
     this.endIncarnation(CancelReason.ParentEnded(this.path), Exit.failCause(cause), () => {
       if (this.status === "crashed") this.decide(cause, starting)

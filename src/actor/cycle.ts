@@ -48,7 +48,7 @@ const waits = (run: Handling): ReadonlyArray<Node> => {
 }
 
 const behind = (entry: Entry): Node | undefined => {
-  if (entry.state === "running") return entry.frame!.task
+  if (entry.state === "running") return entry.frame!.task as Handling
   const actor = entry.to as Runner
   // Room in a full mailbox is made like an answer to what is queued there: by a place.
   const stands = entry.state === "offering" || (entry.state === "queued" && !entry.plan.reentrant)

@@ -1,8 +1,7 @@
-import type { Exit } from "effect"
+import type { Exit, Tracer } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
 import type { TaskRecord } from "../task/record.ts"
-import type { MessageFrame } from "./frame.ts"
-import type { Plan } from "./home.ts"
+import type { Plan } from "./plan.ts"
 import type { Outcome } from "./Mailbox.ts"
 
 /** Where a message is; it never leaves its terminal state. */
@@ -14,6 +13,12 @@ export type How = "tell" | "offer" | "ask"
 /** To whom a message goes. */
 export interface Recipient {
   readonly path: string
+}
+
+/** The run of a message. */
+export interface Run {
+  /** Made when it is asked for. */
+  readonly task: TaskRecord
 }
 
 /**
@@ -36,6 +41,8 @@ export class Entry {
   next: Entry | undefined = undefined
   previous: Entry | undefined = undefined
   list: List | undefined = undefined
+  /** The sender's span, when it is being traced. */
+  span: Tracer.AnySpan | undefined = undefined
   /** Of an ask: the asker's task, and the places that it reserved at the door. */
   parent: TaskRecord | undefined = undefined
   tickets: ReadonlyArray<Ticket> | undefined = undefined
@@ -45,7 +52,7 @@ export class Entry {
   /** Of an offer that waits for room: told when the wait is over. */
   admitted: (() => void) | undefined = undefined
   /** While it runs. */
-  frame: MessageFrame | undefined = undefined
+  frame: Run | undefined = undefined
   /** Nobody waits for the answer any more. */
   forsaken = false
   /** Times it has been started. */

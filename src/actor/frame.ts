@@ -30,7 +30,7 @@ export interface Host {
 export class MessageFrame extends Frame {
   readonly entry: Entry
   /** What its actor gives it. */
-  readonly services: Context.Context<never>
+  services: Context.Context<never>
   /** What is to run. */
   code: Effect.Effect<unknown, unknown, unknown> = Effect.void
   private readonly host: Host

@@ -9,6 +9,8 @@ import type { Outcome as MessageOutcome } from "./Mailbox.ts"
 export interface Verdict {
   readonly outcome: MessageOutcome
   readonly exit: Exit.Exit<unknown, unknown>
+  /** It is to be tried again instead, if it ends in time. */
+  readonly again?: boolean
 }
 
 /**

@@ -5,20 +5,10 @@ import type { ActorContext, Definition } from "./ActorContext.ts"
 import type { DeadLetter } from "./DeadLetters.ts"
 import type { LateLedger } from "./handling.ts"
 import type { ActorOptions, Settings } from "./options.ts"
+import type { Plan } from "./plan.ts"
 import type { Line } from "./store.ts"
 import type { Tally } from "./totals.ts"
 import type { AnyRef } from "./types.ts"
-
-/** What is known of a message before it is sent. */
-export interface Plan {
-  readonly tag: string
-  /** Index of its priority lane. */
-  readonly lane: number
-  readonly reentrant: boolean
-  readonly uninterruptible: boolean
-  /** How often it is tried again after a crash. */
-  readonly retries: number
-}
 
 /** The handlers of one incarnation, by message. */
 export type Handlers = Readonly<

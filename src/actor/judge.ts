@@ -1,4 +1,5 @@
 import { Cause, Exit } from "effect"
+import * as CancelReason from "../task/CancelReason.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { stashSignal } from "./control.ts"
 import type { Entry } from "./entry.ts"
@@ -26,9 +27,14 @@ export const judge = (
   return handling !== undefined && handling.cancelledAt >= 0
     ? {
       outcome: "cancelled",
-      exit: Exit.fail(crashedOn(speaker, entry, "the handler was cancelled")),
+      exit: Exit.fail(crashedOn(speaker, entry, `the handler was cancelled: ${why(handling)}`)),
     }
     : { outcome: "failed", exit: Exit.fail(crashedOn(speaker, entry, "it interrupted itself")) }
+}
+
+const why = ({ scope }: Handling): string => {
+  const reason = scope.effectiveReason()
+  return reason === undefined ? "nobody said why" : CancelReason.format(reason)
 }
 
 /** What failed besides that the message is to be put aside; undefined when nothing did. */

@@ -14,7 +14,9 @@ import { Door } from "./door.ts"
 import { MailboxFull, Stopped } from "./errors.ts"
 import { LateLedger } from "./handling.ts"
 import { Letter } from "./letter.ts"
-import type { Handlers, Home, Plan } from "./home.ts"
+import { IdleList } from "./idle.ts"
+import type { Handlers, Home } from "./home.ts"
+import type { Plan } from "./plan.ts"
 import { Inside, type Reachable } from "./inside.ts"
 import type { Account } from "./Mailbox.ts"
 import { type ActorOptions, resolve, type Settings } from "./options.ts"
@@ -66,8 +68,7 @@ export class Kind implements Home<Cell> {
   private readonly quota: Quota | undefined
   /** Of actors that are gone, and of messages that found none. */
   private readonly past = new Totals()
-  private oldestIdle: Cell | undefined = undefined
-  private youngestIdle: Cell | undefined = undefined
+  private readonly resting = new IdleList()
   private timer: Timer | undefined = undefined
   private readonly gone_ = new Set<() => void>()
 
@@ -239,25 +240,12 @@ export class Kind implements Home<Cell> {
   idle(cell: Cell, now: number): void {
     const { idleMs } = this.settings
     if (!this.keyed || cell.isIdle || cell.attached) return
-    cell.isIdle = true
-    cell.idleSince = now
-    const youngest = this.youngestIdle
-    cell.older = youngest
-    if (youngest === undefined) this.oldestIdle = cell
-    else youngest.younger = cell
-    this.youngestIdle = cell
+    this.resting.add(cell, now)
     if (this.timer === undefined && idleMs !== Infinity) this.watchIdle(now + idleMs)
   }
 
   busy(cell: Cell): void {
-    if (!cell.isIdle) return
-    const { older, younger } = cell
-    if (older === undefined) this.oldestIdle = younger
-    else older.younger = younger
-    if (younger === undefined) this.youngestIdle = older
-    else younger.older = older
-    cell.older = cell.younger = undefined
-    cell.isIdle = false
+    this.resting.remove(cell)
   }
 
   failed(cell: Cell, cause: Cause.Cause<unknown>): void {
@@ -288,7 +276,7 @@ export class Kind implements Home<Cell> {
     }
     const next = this.cells.get(cell.key)
     if (next !== undefined && next !== cell && next.lives === 0 && !next.stopping) next.start()
-    if (this.timer !== undefined && this.oldestIdle === undefined) {
+    if (this.timer !== undefined && this.resting.oldest === undefined) {
       timersOf(this.clock).cancel(this.timer)
       this.timer = undefined
     }
@@ -350,8 +338,8 @@ export class Kind implements Home<Cell> {
   private room(key: string, tag: string): MailboxFull | undefined {
     const { residents } = this.settings
     while (this.cells.size >= residents && this.leaving.size < residents) {
-      if (this.oldestIdle === undefined) break
-      this.passivate(this.oldestIdle)
+      if (this.resting.oldest === undefined) break
+      this.passivate(this.resting.oldest)
     }
     if (this.cells.size < residents) return undefined
     this.quota!.refuse("QueueFull", 1000)
@@ -384,10 +372,10 @@ export class Kind implements Home<Cell> {
       this.timer = undefined
       const now = this.clock.currentTimeMillisUnsafe()
       const { idleMs } = this.settings
-      let cell = this.oldestIdle
+      let cell = this.resting.oldest
       while (cell !== undefined && cell.idleSince + idleMs <= now) {
         this.passivate(cell)
-        cell = this.oldestIdle
+        cell = this.resting.oldest
       }
       // What the passivated ones did in their finalizers may have set it again already.
       if (cell !== undefined && this.timer === undefined) this.watchIdle(cell.idleSince + idleMs)

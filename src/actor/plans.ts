@@ -1,7 +1,7 @@
 import { Context } from "effect"
 import type { Rpc } from "effect/rpc"
 import { Mistake } from "../internal/mistake.ts"
-import type { Plan } from "./home.ts"
+import type { Plan } from "./plan.ts"
 
 /**
  * Marks a message that may run while others of the same actor run.

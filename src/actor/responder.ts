@@ -39,7 +39,7 @@ export abstract class Responder extends Receiver {
         return undefined
       }
       case "running": {
-        const handling = entry.frame!.task
+        const handling = entry.frame!.task as Handling
         entry.forsaken = true
         if (detach || entry.plan.uninterruptible) return undefined
         handling.cancel(reason)
@@ -64,7 +64,7 @@ export abstract class Responder extends Receiver {
     const exit = Exit.fail(timedOut(this, entry, "running"))
     if (detach || entry.plan.uninterruptible) return this.giveUp(entry, exit)
     this.cancel(
-      entry.frame!.task,
+      entry.frame!.task as Handling,
       CancelReason.DeadlineExceeded(entry.expires),
       { outcome: "cancelled", exit },
     )

@@ -1,7 +1,7 @@
 import { Effect, Exit, type Fiber } from "effect"
 import { frameOf } from "../task/scope.ts"
 import { Stopped } from "./errors.ts"
-import type { Plan } from "./home.ts"
+import type { Plan } from "./plan.ts"
 import { isOpen } from "./inside.ts"
 import { type AnyStrategy, chooser, type Place } from "./routing.ts"
 import { ask, tell } from "./sending.ts"

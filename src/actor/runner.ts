@@ -18,6 +18,7 @@ import type { Outcome } from "./Mailbox.ts"
 import { Mailbox } from "./memory.ts"
 import { Responder, type Status } from "./responder.ts"
 import type { Owner, Rejection } from "./store.ts"
+import { traced } from "./traced.ts"
 
 /** Messages that are started in one turn before others get theirs. */
 const turnful = 64
@@ -167,7 +168,7 @@ export abstract class Runner extends Responder implements Owner {
     const all: Array<Handling> = Array.from(this.busyControls ?? [])
     if (this.initializing !== undefined) all.push(this.initializing)
     for (let at = this.mailbox.oldestRunning; at !== undefined; at = at.next) {
-      all.push(at.frame!.task)
+      all.push(at.frame!.task as Handling)
     }
     return all
   }
@@ -223,6 +224,7 @@ export abstract class Runner extends Responder implements Owner {
     try {
       const code = incarnation.handlers[plan.tag]!(entry as never)
       frame.code = plan.uninterruptible ? Task.commit(code) : code
+      if (entry.span !== undefined) traced(frame, this)
     } catch (defect) {
       frame.code = Effect.die(defect)
     }
@@ -291,7 +293,7 @@ export abstract class Runner extends Responder implements Owner {
 
   private failedOn(frame: MessageFrame, cause: Cause.Cause<unknown>): void {
     const { entry } = frame
-    const { exit, outcome } = judge(this, frame.made, entry, cause)
+    const { again, exit, outcome } = judge(this, frame.made, entry, cause)
     if (Cause.hasDies(cause)) {
       // Only what this incarnation dies of is a crash; one that is ending is dead already.
       const own = this.status === "ready" &&
@@ -307,6 +309,11 @@ export abstract class Runner extends Responder implements Owner {
       if (own) this.crashed(cause)
       else this.home.crashedLate(this, cause)
       return this.answer(entry, exit)
+    }
+    // Another message's crash has cut it short.
+    if (again === true && this.status === "crashed" && !this.stopping && !entry.forsaken) {
+      this.mailbox.retry(entry)
+      return frame.ended("cancelled")
     }
     this.conclude(frame, outcome, outcomeOf(Exit.failCause(cause)))
     if (outcome === "failed") this.letter(entry, "failed", cause)

@@ -6,12 +6,13 @@ import { frameOf } from "../task/scope.ts"
 import { settled } from "../task/start.ts"
 import { timersOf } from "../task/timers.ts"
 import type { Cell } from "./cell.ts"
+import * as Spans from "../telemetry/Spans.ts"
 import { findCycle } from "./cycle.ts"
 import { Entry, type How } from "./entry.ts"
 import { AskCycle, type MailboxFull, type Stopped } from "./errors.ts"
 import { hasStopped, isFull, rejected } from "./failures.ts"
 import { type Handling, handlingOf } from "./handling.ts"
-import type { Plan } from "./home.ts"
+import type { Plan } from "./plan.ts"
 import type { Mailbox } from "./memory.ts"
 import type { AskOptions, SendOptions } from "./types.ts"
 
@@ -43,6 +44,7 @@ export const tell = (
     const now = cell.stamped()
     const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
     const entry = new Entry(cell, plan, payload, how, now, expires)
+    if (Spans.isTracing(fiber)) entry.span = fiber.cache.span
     if (how === "tell") return send(cell, entry, fiber)
     const sender = handlingOf(frameOf(fiber).task)
     const { mailbox } = cell
@@ -87,10 +89,24 @@ const room = (
     const sent = send(cell, entry, fiber)
     if (entry.state !== "offering") return resume(sent)
     if (sender !== undefined) (sender.waitsFor ??= []).push(entry)
+    const timers = timersOf(cell.home.clock)
+    const timer = entry.expires === Infinity ? undefined : timers.schedule(entry.expires, () => {
+      const { admitted } = entry
+      entry.admitted = undefined
+      if (admitted === undefined || entry.state !== "offering") return
+      forget(sender, entry)
+      const { waiting } = cell.mailbox
+      cell.tooLate(entry, false)
+      resume(Effect.fail(isFull(cell, entry.tag, "Full", waiting)))
+    })
+    const over = () => {
+      if (timer !== undefined) timers.cancel(timer)
+      forget(sender, entry)
+    }
     // The sender goes on in a turn of its own: it must not run amid a change of the mailbox.
     entry.admitted = () => {
       const stopped = entry.state === "rejected"
-      forget(sender, entry)
+      over()
       if (!stopped) cell.schedule()
       cell.home.later(() =>
         resume(stopped ? Effect.fail(hasStopped(cell, entry.tag)) : Effect.void)
@@ -98,7 +114,7 @@ const room = (
     }
     return Effect.sync(() => {
       entry.admitted = undefined
-      forget(sender, entry)
+      over()
       // Also when it has just come in, and its sender had not been told yet.
       const waits = entry.state === "offering" || entry.state === "queued"
       if (waits && entry.attempts === 0) cell.forsake(entry, reasonOf(fiber), false)
@@ -126,6 +142,7 @@ export const ask = (
       ? frame.deadline === Infinity ? now + defaultAskMs : frame.deadline
       : Math.min(frame.deadline, now + millis(options.timeout))
     const entry = new Entry(cell, plan, payload, "ask", now, limit)
+    if (Spans.isTracing(fiber)) entry.span = fiber.cache.span
     entry.parent = frame.task as Handling | undefined
     entry.tickets = frame.tickets
     return answer(cell, entry, fiber, asker, options?.onCancel === "detach")

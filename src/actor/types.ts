@@ -62,7 +62,10 @@ type StreamTags<Rpcs extends Rpc.Any> = Rpcs extends Rpc.Any
  * @since 0.1.0
  */
 export interface SendOptions {
-  /** How long it may wait in the mailbox; after that it never runs. Default: for ever. */
+  /**
+   * How long it may wait, for room and then in the mailbox; after that it never runs. An offer that
+   * found no room in that time fails with `MailboxFull`. Default: for ever.
+   */
   readonly expires?: Duration.Input
 }
 

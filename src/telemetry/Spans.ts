@@ -47,6 +47,10 @@ export const attributes = {
   refusedReason: "weir.refused.reason",
   /** Name of the bounded thing that refused. */
   refusedResource: "weir.refused.resource",
+  /** Path of the actor. */
+  actor: "weir.actor.path",
+  /** How the message was sent: `tell`, `offer` or `ask`. */
+  actorHow: "weir.actor.how",
   /** Name of the pool. */
   pool: "weir.pool.name",
   /** OpenTelemetry's own: what kind of error it was. */
@@ -91,6 +95,12 @@ export const table: ReadonlyArray<Definition> = [
     kind: "internal",
     attributes: [attributes.pool, attributes.refusedReason, ...cancelled],
     help: "The wait for a slot.",
+  },
+  {
+    name: "{actor}.{message}",
+    kind: "consumer",
+    attributes: [attributes.actor, attributes.actorHow, ...cancelled],
+    help: "One run of a message's handler, below the span of its sender.",
   },
 ]
 

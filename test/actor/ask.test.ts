@@ -1,5 +1,16 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, Scheduler } from "effect"
+import {
+  Cause,
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  Option,
+  Scheduler,
+  Tracer,
+} from "effect"
 import { TestClock } from "effect/testing"
 import { CancelReason, Deadline, Task } from "@weir/runtime"
 import {
@@ -558,6 +569,71 @@ describe("a tell", () => {
         yield* a.stop.pipe(fork)
         yield* TestClock.adjust("5 seconds")
         expect(trace.steps).toEqual(["told: requested by stop"])
+      })
+    ))
+
+  it.effect("offers with expires wait for room no longer than that", () =>
+    world(({ box, letters }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A", { mailbox: { capacity: 1, offerers: 2 } })
+        const go = gate()
+        yield* occupy(a, go.wait)
+        yield* a.tell.Note("in line")
+        const offered = yield* watched(a.offer.Note("late", { expires: 100 }))
+        const patient = yield* watched(a.offer.Note("patient", { expires: 200 }))
+        yield* TestClock.adjust(99)
+        expect(offered()).toBe("waits")
+        yield* TestClock.adjust(1)
+        expect(offered()).toBe("MailboxFull")
+        expect(reasonsOf(letters)).toEqual(["A Note expired"])
+        yield* go.open
+        yield* settle
+        expect(patient()).toBe("ok")
+        yield* TestClock.adjust(200)
+        expect(yield* a.account).toMatchObject({ ended: { expired: 1, handled: 3 } })
+      })
+    ))
+
+  it.effect("whose handler somebody cancels hears why", () =>
+    world(({ box, tree }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A")
+        const asked = yield* fork(Effect.flip(a.ask.Run(Effect.never)))
+        for (const task of Array.from(tree.unsafe.live)) {
+          if (task.name === "A.Run") task.cancel(CancelReason.Requested("operator", "too slow"))
+        }
+        expect(yield* Fiber.join(asked)).toMatchObject({
+          _tag: "ActorFailed",
+          message: expect.stringContaining("requested by operator: too slow"),
+        })
+      })
+    ))
+
+  it.effect("is a span below that of its asker, and so is a tell", () =>
+    world(({ box }) =>
+      Effect.gen(function* () {
+        const spans: Array<Tracer.NativeSpan> = []
+        const tracer = Tracer.make({
+          span: (options) => {
+            const span = new Tracer.NativeSpan(options)
+            spans.push(span)
+            return span
+          },
+        })
+        const traced = Effect.provideService(Tracer.Tracer, tracer)
+        const a = yield* traced(box("A"))
+        yield* traced(Effect.withSpan(Effect.andThen(a.ask.Note("x"), a.tell.Note("y")), "sender"))
+        yield* a.ask.Note("nobody traces this")
+        yield* settle
+        const [sender, ...others] = spans
+        expect(others.map((span) => [span.name, Object.fromEntries(span.attributes)])).toEqual([
+          ["A.Note", { "weir.actor.path": "A", "weir.actor.how": "ask" }],
+          ["A.Note", { "weir.actor.path": "A", "weir.actor.how": "tell" }],
+        ])
+        for (const span of others) {
+          expect(Option.getOrUndefined(span.parent)?.spanId).toBe(sender!.spanId)
+          expect(span.status._tag).toBe("Ended")
+        }
       })
     ))
 

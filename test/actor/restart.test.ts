@@ -156,6 +156,25 @@ describe("a crash", () => {
       })
     ))
 
+  it.effect("tries a message again that the crash of another one has cut short", () =>
+    world(({ box, letters, trace }) =>
+      Effect.gen(function* () {
+        const a = yield* box("A", { concurrency: 2 })
+        let runs = 0
+        const slow = Effect.suspend(() =>
+          ++runs === 1 ? trace.never("first run") : Effect.succeed(`run ${runs}`)
+        )
+        const again = yield* fork(a.ask.Again(slow))
+        const once = yield* watched(a.ask.Run(boom("now")))
+        yield* settle
+        expect(once()).toBe("ActorFailed")
+        expect(yield* Fiber.join(again)).toBe("run 2")
+        expect(trace.steps).toEqual(["first run: parent ended: A"])
+        expect(letters.map((letter) => letter.reason)).toEqual(["failed"])
+        expect(yield* a.account).toMatchObject({ running: 0, ended: { handled: 1, failed: 1 } })
+      })
+    ))
+
   it.effect("closes the old incarnation's scope before the next init", () =>
     world(({ box, trace }) =>
       Effect.gen(function* () {

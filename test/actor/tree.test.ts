@@ -73,7 +73,10 @@ describe("handlers in the task tree", () => {
         yield* settle
         find(tree, "A.Run").cancel(CancelReason.Requested("operator"))
         const failed = yield* Fiber.join(asked)
-        expect(failed).toMatchObject({ _tag: "ActorFailed", defect: "the handler was cancelled" })
+        expect(failed).toMatchObject({
+          _tag: "ActorFailed",
+          defect: "the handler was cancelled: requested by operator",
+        })
         expect(trace.steps).toEqual(["handler: requested by operator"])
         expect(yield* a.account).toMatchObject({ ended: { cancelled: 1 } })
         expect(yield* a.ask.Note("on")).toBe("on")

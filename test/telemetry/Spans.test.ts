@@ -165,7 +165,9 @@ describe("the table of spans", () => {
   it("is the one in docs/telemetry.md", async () => {
     const page = await readFile(`${root}/docs/telemetry.md`, "utf8")
     const rows = [
-      ...page.matchAll(/^\| `([\w.{} ]+)` +\| (server|internal) +\| (.+?) +\| (.+?) +\|$/gm),
+      ...page.matchAll(
+        /^\| `([\w.{} ]+)` +\| (server|internal|consumer) +\| (.+?) +\| (.+?) +\|$/gm,
+      ),
     ].map(([, name, kind, attributes, help]) => [name, kind, attributes, help])
     expect(rows).toEqual(Spans.table.map(({ name, kind, attributes, help }) => [
       name,

@@ -19,6 +19,8 @@ export interface Run {
   threw: boolean
   /** Its scope is closed. */
   over: boolean
+  /** The crash of its actor ended it. */
+  cutShort: boolean
   overOrder: number
 }
 
@@ -200,6 +202,7 @@ export class Ledger {
       exit: undefined,
       threw: false,
       over: false,
+      cutShort: false,
       overOrder: Infinity,
     }
     const { id } = sent
@@ -229,10 +232,11 @@ export class Ledger {
   }
 
   /** `cancelled`: somebody wanted it to end, so it cannot be put aside any more. */
-  over(run: Run, cancelled: boolean): void {
+  over(run: Run, cancelled: boolean, cutShort = false): void {
     if (run.over) this.fault(`the run of #${run.sent.id} was closed twice`)
     if (run.exit === "stash" && cancelled) run.exit = "interrupted"
     run.over = true
+    run.cutShort = cutShort
     run.overOrder = ++this.order
     this.open.get(run.sent.path)!.delete(run)
   }
@@ -271,7 +275,9 @@ export class Ledger {
         case "typed":
           return sent.how === "ask" ? "handled" : "failed"
         case "interrupted":
-          return letter === "failed" ? "failed" : "cancelled"
+          if (letter === "failed") return "failed"
+          if (sent.tag === "Retry" && last.cutShort && sent.runs.length < 3) break
+          return "cancelled"
         case "die":
           if (letter === "failed") return "failed"
       }
@@ -348,7 +354,9 @@ export class Ledger {
     const tries = sent.tag === "Retry" ? 3 : 1
     if (final.length > tries) this.fault(`#${id} ran ${final.length} times`)
     for (const run of final.slice(0, -1)) {
-      if (endingOf(run) !== "die") this.fault(`#${id} ran again after ${endingOf(run)}`)
+      // Of several at once, one crash ends all, and each is tried again.
+      const ends = sent.tag === "Retry" ? ["die", "interrupted"] : ["die"]
+      if (!ends.includes(endingOf(run))) this.fault(`#${id} ran again after ${endingOf(run)}`)
     }
     const allowed = allowedResults(sent, state, runs.at(-1))
     if (result !== undefined && !allowed.includes(result)) {
@@ -418,6 +426,9 @@ const allowedResults = (
       return last === undefined
         ? ["interrupted", ...["MailboxFull", "Stopped"].flatMap(reasons)]
         : ["value", "interrupted"]
+    }
+    if (state === "expired" && how === "offer" && last === undefined) {
+      return ["value", "interrupted", "MailboxFull Full"]
     }
     // Whoever tells is on the stack when its message arrives, and may be cancelled by what that
     // does; whoever waited for room, in the turn in which there was some.

@@ -326,8 +326,13 @@ export class Play {
     return Effect.withFiber<number, Oops, Scope.Scope | ActorContext.ActorContext>((fiber) => {
       const frame = fiber.getRef(CurrentScope)
       const cancelled = () => frame.effectiveReason() !== undefined
+      const cutShort = () =>
+        frame.reason?._tag === "ParentEnded" && frame.reason.parent === here.life.path
       const work = Effect.andThen(
-        Effect.acquireRelease(Effect.void, () => Effect.sync(() => ledger.over(run, cancelled()))),
+        Effect.acquireRelease(
+          Effect.void,
+          () => Effect.sync(() => ledger.over(run, cancelled(), cutShort())),
+        ),
         Effect.ensuring(
           Effect.as(this.perform(inside, steps), sent.id),
           Effect.suspend(() => Fiber.interruptAll(forks)),

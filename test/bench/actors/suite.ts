@@ -54,6 +54,13 @@ type Spec = typeof specs[number]
 /** Before the first round: so many runs of so many seconds. */
 const WARM_UP = { runs: 6, seconds: 0.5 }
 
+/**
+ * So many times as long as the others. Each suspension of a fiber leaves something behind in Deno for
+ * as long as the fiber goes on; the full collections that this causes come every few seconds and take
+ * up to half a second, so that a short measurement shows either none of their cost or all of it.
+ */
+const lasting: Partial<Record<Workload, number>> = { "contended-suspending": 4 }
+
 /** The process of a subject. One job at a time. */
 const startWorker = (spec: Spec) => {
   const child = new Deno.Command(Deno.execPath(), {
@@ -104,7 +111,7 @@ const subjectOf = (spec: Spec): Subject => ({
     }
     return {
       warm: async (seconds) => void await run({ seconds, warm: true }),
-      measure: (seconds) => run({ seconds, warm: false }),
+      measure: (seconds) => run({ seconds: seconds * (lasting[spec.workload] ?? 1), warm: false }),
       stop,
     }
   },
