@@ -1,4 +1,4 @@
-import { Context, Effect, Exit, Scope } from "effect"
+import { Cause, Context, Effect, Exit, Scope } from "effect"
 import type { Fiber } from "effect"
 import { makeResources } from "../internal/resources.ts"
 import { CurrentScope } from "../task/scope.ts"
@@ -58,7 +58,7 @@ export class Batch {
     const { context, frame, ledger, resources } = this
     const exit = fiber.pollUnsafe()
     // The last one has ended; at most the fiber itself gave way before its own end.
-    if (frame === undefined) return void fiber.addObserver(ignore)
+    if (frame === undefined) return void fiber.addObserver(rethrow)
     if (exit !== undefined) {
       return close(ledger, frame, resources, this.exitOf(exit), context, false)
     }
@@ -108,7 +108,10 @@ export class Batch {
   }
 }
 
-const ignore = () => {}
+/** Nothing of a message runs any more, so what fails is the engine: a bug, which must not be silent. */
+const rethrow = (exit: Exit.Exit<unknown, unknown>): void => {
+  if (Exit.isFailure(exit)) throw Cause.squash(exit.cause)
+}
 
 /**
  * Effect keeps this to itself: `children()` makes the set that it returns. Without it children would
