@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
   yield* Task.run("report", report, { deadline: "20 millis" }).pipe(Effect.catch(tell))
 
   yield* Console.log("somebody cancels it")
-  const task = yield* Task.start("report", report)
+  const task = yield* Task.start("report", Task.run("page", report))
   yield* task.cancel(CancelReason.Requested("Ada", "wrong year"))
   yield* task.join.pipe(Effect.catch(tell))
 

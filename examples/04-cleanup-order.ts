@@ -2,7 +2,7 @@
  * Goal: what was acquired is released once, in reverse order: after success, failure and cancel.
  * Run: deno run examples/04-cleanup-order.ts
  */
-import { CancelReason, Task, Trace, VirtualClock } from "@weir/runtime"
+import { Bulkhead, CancelReason, Task, Trace, VirtualClock } from "@weir/runtime"
 import { Console, Effect } from "effect"
 
 // With promises: the second open fails before `try` is reached, and nobody closes the first.
@@ -41,19 +41,23 @@ const work = Effect.fn("work")(function* <E>(steps: Array<string>, end: Effect.E
 })
 
 const program = Effect.gen(function* () {
+  // A place in a pool is a resource like any other: who keeps it, stops all those behind.
+  const pool = yield* Bulkhead.make({ name: "places", capacity: 1 })
   const good: Array<string> = []
-  yield* Task.run("good", work(good, Effect.void))
+  yield* Task.run("good", pool.use(work(good, Effect.void)))
   yield* Console.log(`success: ${good.join(", ")}`)
 
   const bad: Array<string> = []
-  const error = yield* Task.run("bad", work(bad, Effect.fail("disk full"))).pipe(Effect.flip)
+  const failing = pool.use(work(bad, Effect.fail("disk full")))
+  const error = yield* Task.run("bad", failing).pipe(Effect.flip)
   yield* Console.log(`${error}: ${bad.join(", ")}`)
 
   const stopped: Array<string> = []
-  const task = yield* Task.start("stopped", work(stopped, Effect.void))
+  const task = yield* Task.start("stopped", pool.use(work(stopped, Effect.void)))
   yield* Effect.sleep("15 millis") // the socket is being opened
   yield* task.cancel(CancelReason.Requested("Ada")) // waits for the cleanup
   yield* Console.log(`cancelled: ${stopped.join(", ")}`)
+  yield* Console.log(`places in use: ${(yield* pool.stats).inUse}`)
 }).pipe(Effect.scoped)
 
 await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.runPromise)
@@ -65,11 +69,9 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // success: opens file, opens socket, closes socket, closes file
 // disk full: opens file, opens socket, closes socket, closes file
 // cancelled: opens file, opens socket, closes socket, closes file
+// places in use: 0
 
 // Output when broken:
-// promise: opens file
-// promise: opens socket
-// promise: failed
-// success: opens file, opens socket, closes socket, closes file
-// disk full: opens file, opens socket, closes socket, closes file
+// …
 // cancelled: opens file, opens socket, closes file
+// places in use: 0

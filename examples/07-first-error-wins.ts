@@ -17,10 +17,12 @@ await Promise.allSettled(steps)
 
 // With a group: its tasks are siblings. One fails, the others are cancelled and clean up.
 const card = Effect.andThen(Effect.sleep("5 millis"), Effect.fail("declined"))
+const giveBack = Effect.andThen(
+  Console.log("group: gives the chair back"),
+  Effect.die("the shelf is locked"),
+)
 const stock = Effect.gen(function* () {
-  yield* Effect.addFinalizer(() =>
-    Task.cleanup("give the chair back", Effect.die("the shelf is locked"))
-  )
+  yield* Effect.addFinalizer(() => Task.cleanup("give the chair back", giveBack))
   yield* Effect.sleep("15 millis")
   yield* Console.log("group: stock is done")
 })
@@ -54,6 +56,7 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // promise: stock sold out
 // promise: mail is done
 // group: the mail is not sent
+// group: gives the chair back
 // group: failed: declined
 // group: bug in a cleanup: the shelf is locked
 
@@ -63,5 +66,6 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // promise: stock sold out
 // promise: mail is done
 // group: stock is done
+// group: gives the chair back
 // group: the mail is not sent
 // group: bug in a cleanup: the shelf is locked
