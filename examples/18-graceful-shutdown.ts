@@ -18,7 +18,7 @@ const accepted = Promise.withResolvers<void>()
 const place = Effect.gen(function* () {
   yield* Console.log("server: an order comes in")
   accepted.resolve()
-  yield* Effect.sleep("300 millis")
+  yield* Effect.sleep("1500 millis")
   yield* Console.log("server: the order is done")
   return "ordered"
 }).pipe(Effect.onInterrupt(() => Console.log("server: the order is cancelled")))
@@ -29,12 +29,11 @@ const Orders = HttpApiBuilder.group(
   (handlers) => handlers.handle("place", () => place),
 )
 
-// What handlers need is closed after them. (The client is in this process: it may read to the end.)
-const Stock = Layer.effectDiscard(
-  Effect.addFinalizer(() =>
-    Effect.andThen(Effect.promise(() => client), Console.log("server: the stock is closed"))
-  ),
-)
+// What handlers need is closed after them, the last one first.
+const Stock = Layer.effectDiscard(Effect.gen(function* () {
+  yield* Effect.addFinalizer(() => Effect.flatMap(Effect.promise(() => client), Console.log))
+  yield* Effect.addFinalizer(() => Console.log("server: the stock is closed"))
+}))
 
 const free = Deno.listen({ hostname: "127.0.0.1", port: 0 })
 const { port } = free.addr
@@ -47,7 +46,7 @@ Service.run(Api, {
   drain: { grace: "20 seconds" },
 })
 
-// The client: it sees the server only through the socket.
+// The client is in the same process, but sees the server only through the socket.
 const get = (path: string) =>
   fetch(`http://127.0.0.1:${port}${path}`)
     .then((response) => response.text().then(() => response.status), () => "refused")
@@ -60,17 +59,17 @@ const client = (async () => {
   await accepted.promise
   Deno.kill(Deno.pid, "SIGTERM")
   await until((status) => status !== 200)
-  console.log(`client: who came later was refused, the order was answered with ${await order}`)
+  return `client: who came later was refused, the order was answered with ${await order}`
 })()
 
 // Output:
 // server: an order comes in
 // server: the order is done
-// client: who came later was refused, the order was answered with 200
 // server: the stock is closed
+// client: who came later was refused, the order was answered with 200
 
 // Output when broken:
 // server: an order comes in
 // server: the order is cancelled
-// client: who came later was refused, the order was answered with 503
 // server: the stock is closed
+// client: who came later was refused, the order was answered with 503

@@ -2,8 +2,16 @@ import { describe, expect, it } from "@effect/vitest"
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { basename, join } from "node:path"
-import { abbreviate, type Example, numbered, parse, run, runBroken } from "./support/examples.ts"
-import { root } from "./support/tree.ts"
+import {
+  abbreviate,
+  clean,
+  type Example,
+  numbered,
+  parse,
+  run,
+  runBroken,
+} from "./support/examples.ts"
+import { filesUnder, root } from "./support/tree.ts"
 
 const timeoutMs = 60_000
 
@@ -19,21 +27,38 @@ const examples = await Promise.all(files.map(async (file) => {
   return { file, name: basename(file), text, example: parse(text) }
 }))
 
+/** The pages of the course, and the timelines that they show: of their example, or of one they name. */
+const pages = await Promise.all(
+  (await filesUnder("docs/learn")).filter((file) => file.endsWith(".md"))
+    .map(async (file) => ({ page: basename(file, ".md"), text: await readFile(file, "utf8") })),
+)
+const shown = pages.flatMap(({ page, text }) =>
+  [...text.matchAll(/^```text trace(?: (\S+))?\n([^]*?)^```$/gm)]
+    .map(([, of = page, lines = ""]) => ({ page, of, lines }))
+)
+/** The formatter takes away what all lines of a fence begin with. */
+const unindented = (text: string) => clean(text).replaceAll(/^ +/gm, "")
+const pictures = (name: string) =>
+  shown.filter(({ of }) => `${of}.ts` === name).map(({ lines, page }) => [page, lines] as const)
+
 describe.concurrent("a numbered example", () => {
   for (const { file, name, text } of examples) {
     // One after the other: both may want the same database.
     it(`${name} prints its output, and another one when it is broken`, async ({ expect }) => {
       const example = parsed(text)
-      const whole = await run(example, timeoutMs)
+      // With --trace, which writes to standard error and must change nothing else.
+      const whole = await run(example, timeoutMs, ["--trace"])
       expect(whole.printed, whole.errors).toBe(whole.expected)
       expect(whole.code, whole.errors).toBe(0)
+      for (const [page, shown] of pictures(name)) {
+        const [printed, expected] = [unindented(whole.errors), unindented(shown)]
+        expect(abbreviate(printed, expected), page).toBe(expected)
+      }
 
-      // With --trace as well, because that writes to standard error and must change nothing else.
-      const broken = await runBroken(example, file, timeoutMs, ["--trace"])
+      const broken = await runBroken(example, file, timeoutMs)
       expect(broken.printed, broken.errors).toBe(broken.expected)
       expect(broken.code, broken.errors).toBe(0)
       expect(abbreviate(whole.whole, broken.expected), "the same").toBe(whole.whole)
-      expect(broken.errors).toMatch(/^ *0 ms {2}┌ /m)
     }, timeoutMs)
   }
 })
@@ -50,6 +75,17 @@ describe("every numbered example", () => {
       expect(example, name).toMatchObject({ broken: { output: expect.any(String) } })
       expect(text.trimEnd().split("\n").length, name).toBeLessThanOrEqual(80)
     }
+  })
+
+  it("has a page in the course, and the course has no other", () => {
+    const index = pages.find(({ page }) => page === "index")?.text ?? ""
+    const names = examples.map(({ name }) => name.replace(/\.ts$/, ""))
+    expect(pages.map(({ page }) => page).filter((page) => /^\d\d-/.test(page)).sort()).toEqual(
+      names,
+    )
+    expect([...index.matchAll(/\((\d\d-[\w-]+)\.md\)/g)].map(([, name]) => name)).toEqual(names)
+    expect(shown.filter(({ of }) => !names.includes(of))).toEqual([])
+    expect(shown.length).toBeGreaterThan(10)
   })
 
   it("shows its tasks with --trace", () => {

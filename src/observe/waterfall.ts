@@ -109,7 +109,7 @@ const rowsOf = (life: Life, end: number): ReadonlyArray<Row> => {
   ]
 }
 
-const [left, plot, right, top, line] = [210, 480, 290, 34, 24]
+const [left, plot, right, top, line] = [210, 480, 320, 34, 24]
 
 const style = `
     svg { font: 13px system-ui, sans-serif; background: #ffffff }

@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { run } from "../support/examples.ts"
+import { root } from "../support/tree.ts"
 
 const program = Task.run("checkout", Task.run("pay", Effect.sleep("20 millis")))
 
@@ -54,6 +55,15 @@ describe("the layer", () => {
       expect(svg).toContain(">checkout</text>")
       expect(svg).toContain(">pay</text>")
       expect(await told(["--svg", file, "--trace"])).toHaveLength(4)
+    }))
+
+  it("draws the picture that the course shows", () =>
+    inFolder(async (file) => {
+      const args = ["run", `--allow-write=${file}`, "examples/06-race-and-losers.ts"]
+      const outcome = await run({ args, output: "" }, 60_000, ["--svg", file])
+      expect(outcome.code, outcome.errors).toBe(0)
+      expect(await readFile(file, "utf8"))
+        .toBe(await readFile(join(root, "docs/learn/06-race-and-losers.svg"), "utf8"))
     }))
 
   it.each([[["--svg"]], [["--svg", "--trace"]]])(

@@ -52,7 +52,7 @@ export const parse = (text: string): Example | string => {
   return { args, output, broken: { text: broken, output: printed(end.slice(second + 1)) } }
 }
 
-const clean = (printed: string): string =>
+export const clean = (printed: string): string =>
   printed.split("\n").map((line) => line.trimEnd()).join("\n").trim()
 
 export interface Outcome {
