@@ -2,20 +2,15 @@
  * Goal: let it crash. A supervisor starts a worker again, by a rule, and gives up when it must.
  * Run: deno run examples/11-supervisor.ts
  */
-import { Supervisor } from "@weir/runtime"
+import { Supervisor, Trace, VirtualClock } from "@weir/runtime"
 import { Console, Effect, Logger } from "effect"
 
 // Without a supervisor: a promise that nobody awaits dies, and nobody hears of it.
 let polls = 0
 const forgotten = (async () => {
-  while (true) {
-    polls++
-    await Promise.resolve()
-    if (polls === 2) throw new Error("connection lost")
-  }
+  for (;; await Promise.resolve()) if (++polls === 3) throw new Error("connection lost")
 })()
-forgotten.catch(() => {})
-await new Promise((resolve) => setTimeout(resolve, 10))
+await Promise.allSettled([forgotten])
 console.log(`forgotten: ${polls} polls, then silence`)
 
 // Each start runs the effect anew. The first two die, the third holds.
@@ -34,6 +29,7 @@ const cache = Effect.andThen(Console.log("cache: starts"), Effect.never)
 const lucky = Effect.gen(function* () {
   const supervisor = yield* Supervisor.make({
     name: "workers",
+    // Break it: strategy: "one-for-all",
     strategy: "one-for-one", // the cache is left alone
     children: [{ id: "cache", effect: cache }, { id: "poller", effect: poller }],
   })
@@ -54,12 +50,13 @@ const hopeless = Supervisor.run({
   ),
 )
 
-await Effect.runPromise(
-  Effect.andThen(lucky, hopeless).pipe(Effect.provide(Logger.layer([]))),
+await Effect.andThen(lucky, hopeless).pipe(
+  Effect.provide([VirtualClock.layer, Trace.layer(), Logger.layer([])]),
+  Effect.runPromise,
 )
 
 // Output:
-// forgotten: 2 polls, then silence
+// forgotten: 3 polls, then silence
 // cache: starts
 // poller 1: starts
 // poller 1: closes its connection
@@ -69,3 +66,14 @@ await Effect.runPromise(
 // workers: 2 of 2 are running
 // poller 3: closes its connection
 // hopeless: gave up on "broken" after 3 restarts
+
+// Output when broken:
+// …
+// poller 1: starts
+// poller 1: closes its connection
+// cache: starts
+// poller 2: starts
+// poller 2: closes its connection
+// cache: starts
+// poller 3: starts
+// …

@@ -256,8 +256,8 @@ const paths: Json = {
       },
     ], {
       200: {
-        description: "started, waiting, resumed, progress, cancel-requested, cleanup-abandoned, " +
-          "ended; `gap` where events were dropped.",
+        description: "started, waiting, resumed, progress, cancel-requested, cleanup-started, " +
+          "cleanup-ended, cleanup-abandoned, ended; `gap` where events were dropped.",
         content: content({ type: "string" }, "text/event-stream"),
       },
       204: { description: "The task has ended and everything was told." },

@@ -92,6 +92,10 @@ export const eventFrame = (event: TaskEvent): string => {
       return frame("progress", { at, ...event.progress }, event.seq)
     case "CancelRequested":
       return frame("cancel-requested", { at, ...cancelView(event.reason) }, event.seq)
+    case "CleanupStarted":
+      return frame("cleanup-started", { at, step: event.step }, event.seq)
+    case "CleanupEnded":
+      return frame("cleanup-ended", { at, step: event.step, failed: event.failed }, event.seq)
     case "CleanupAbandoned":
       return frame("cleanup-abandoned", { at, afterMs: event.afterMs }, event.seq)
     case "Ended":

@@ -15,6 +15,7 @@ import { CurrentScope, frameOf } from "./scope.ts"
 import { defects, settled, type Started, startUnsafe, stop } from "./start.ts"
 import { info, type TaskInfo } from "./TaskTree.ts"
 
+export { cleanup } from "./cleanup.ts"
 export { commit } from "./commit.ts"
 export { type Group, group } from "./group.ts"
 export { Cancelled, CleanupAbandoned, type Failure, type Options, type Task } from "./handle.ts"

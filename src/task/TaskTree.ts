@@ -51,6 +51,8 @@ export interface TaskInfo {
   readonly deadline: number | undefined
   /** The bounded thing it waits for. */
   readonly waitingOn: string | undefined
+  /** The step of its cleanup that runs, if it has a name: see `Task.cleanup`. */
+  readonly cleanup: string | undefined
   /** How far it says it is. */
   readonly progress: Progress | undefined
   /** Why it was cancelled, if it was. */
@@ -189,6 +191,7 @@ export const info = (record: TaskRecord, now: number): TaskInfo => ({
   ageMs: now - record.startedAt,
   deadline: record.scope.limit === Infinity ? undefined : record.scope.limit,
   waitingOn: record.waitingOn,
+  cleanup: record.cleanup,
   progress: record.progress,
   cancelReason: record.scope.effectiveReason(),
   cancelPendingMs: record.cancelledAt < 0 ? undefined : now - record.cancelledAt,

@@ -36,6 +36,8 @@ export type Happening =
   | { readonly _tag: "Resumed" }
   | { readonly _tag: "Progress"; readonly progress: Progress }
   | { readonly _tag: "CancelRequested"; readonly reason: CancelReason }
+  | { readonly _tag: "CleanupStarted"; readonly step: string }
+  | { readonly _tag: "CleanupEnded"; readonly step: string; readonly failed: boolean }
   | { readonly _tag: "CleanupAbandoned"; readonly afterMs: number }
   | { readonly _tag: "Ended"; readonly outcome: Outcome }
 

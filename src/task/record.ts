@@ -43,6 +43,8 @@ export class TaskRecord implements TaskAccount {
   older: TaskRecord | undefined = undefined
   younger: TaskRecord | undefined = undefined
   private waiting: string | undefined = undefined
+  /** The named steps of its cleanup that run; mostly one, more when it has fibers of its own. */
+  private steps: Array<string> | undefined = undefined
   private identity: string | undefined = undefined
   private settled: Array<() => void> | undefined = undefined
   private hooks: Array<(reason: CancelReason.CancelReason) => void> | undefined = undefined
@@ -93,6 +95,23 @@ export class TaskRecord implements TaskAccount {
     if (this.tree.observed(this)) {
       this.tree.emit(this, name === undefined ? { _tag: "Resumed" } : { _tag: "Waiting", on: name })
     }
+  }
+
+  /** The step of its cleanup that runs: of several, the one that began last. */
+  get cleanup(): string | undefined {
+    return this.steps?.at(-1)
+  }
+
+  beginCleanup(step: string): void {
+    if (this.steps === undefined) this.steps = [step]
+    else this.steps.push(step)
+    if (this.tree.observed(this)) this.tree.emit(this, { _tag: "CleanupStarted", step })
+  }
+
+  endCleanup(step: string, failed: boolean): void {
+    const index = this.steps?.lastIndexOf(step) ?? -1
+    if (index >= 0) this.steps!.splice(index, 1)
+    if (this.tree.observed(this)) this.tree.emit(this, { _tag: "CleanupEnded", step, failed })
   }
 
   get state(): "running" | "waiting" | "cancelling" | "abandoned" | "ended" {
@@ -164,12 +183,15 @@ export class TaskRecord implements TaskAccount {
     this.tree.abandoned(this)
     const context = this.fiber?.context
     if (context !== undefined) {
+      const step = this.cleanup
       fork(
         context,
         Effect.logWarning(
           `Cleanup abandoned: ${this.kind} "${this.name}" has not ended ${this.cleanupMs} ms after ` +
-            "its cancel. It stays in the task tree until it does. Look for a finalizer that waits " +
-            "without a timeout.",
+            "its cancel. It stays in the task tree until it does. " +
+            (step === undefined
+              ? "Look for a finalizer that waits without a timeout."
+              : `It is still in its step "${step}"; give that a timeout.`),
         ),
       ).addObserver(() => {})
     }

@@ -175,3 +175,108 @@ describe("cleanup", () => {
       }))
     ))
 })
+
+describe("a named step of cleanup", () => {
+  const work = Effect.gen(function* () {
+    yield* Effect.addFinalizer(() => Task.cleanup("first opened", Effect.sleep(10)))
+    yield* Effect.addFinalizer(() => Task.cleanup("then opened", Effect.sleep(20)))
+    yield* Effect.never
+  })
+
+  it.effect("is seen while it runs, and its begin and end are events in their order", () =>
+    clean((tree) =>
+      Effect.gen(function* () {
+        const events: Array<TaskTree.TaskEvent> = []
+        const stop = tree.unsafe.listen((event) => events.push(event))
+        const fiber = yield* fork(Effect.scoped(Effect.gen(function* () {
+          const task = yield* Task.start("work", work)
+          expect((yield* task.info).cleanup).toBeUndefined()
+          yield* task.cancel(CancelReason.Shutdown)
+        })))
+        const step = Effect.map(tree.dump, ([info]) => info?.cleanup)
+        expect(yield* step).toBe("then opened")
+        yield* TestClock.adjust("20 millis")
+        expect(yield* step).toBe("first opened")
+        yield* TestClock.adjust("10 millis")
+        expect(yield* step).toBeUndefined()
+        yield* Fiber.join(fiber)
+        stop()
+        expect(events.map((event) => [event.at, event._tag, "step" in event ? event.step : ""]))
+          .toEqual([
+            [0, "Started", ""],
+            [0, "CancelRequested", ""],
+            [0, "CleanupStarted", "then opened"],
+            [20, "CleanupEnded", "then opened"],
+            [20, "CleanupStarted", "first opened"],
+            [30, "CleanupEnded", "first opened"],
+            [30, "Ended", ""],
+          ])
+      })
+    ))
+
+  it.effect("keeps its result and its failure, which its end tells", () =>
+    clean((tree) =>
+      Effect.gen(function* () {
+        const failed: Array<boolean> = []
+        const stop = tree.unsafe.listen((event) => {
+          if (event._tag === "CleanupEnded") failed.push(event.failed)
+        })
+        const good = Task.cleanup("good", Effect.succeed(1))
+        const bad = Task.cleanup("bad", Effect.fail("stuck"))
+        expect(yield* Task.run("x", Effect.all([good, Effect.flip(bad)]))).toEqual([1, "stuck"])
+        stop()
+        expect(failed).toEqual([false, true])
+      })
+    ))
+
+  it.effect("shows the one that began last, of those that run side by side", () =>
+    clean((tree) =>
+      Effect.gen(function* () {
+        const steps = Effect.all([
+          Task.cleanup("short", Effect.sleep(10)),
+          Task.cleanup("shorter", Effect.sleep(5)),
+          Task.cleanup("long", Effect.sleep(20)),
+        ], { concurrency: "unbounded" })
+        const fiber = yield* fork(Task.run("x", steps))
+        const step = Effect.map(tree.dump, ([info]) => info?.cleanup)
+        expect(yield* step).toBe("long")
+        yield* TestClock.adjust("5 millis")
+        expect(yield* step).toBe("long")
+        yield* TestClock.adjust("15 millis")
+        yield* Fiber.join(fiber)
+      })
+    ))
+
+  it.effect("is named in the warning when it hangs", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        const logged: Array<unknown> = []
+        const logger = Logger.make(({ message }) => void logged.push(message))
+        const until = yield* Deferred.make<void>()
+        yield* Effect.gen(function* () {
+          const task = yield* Task.start(
+            "slow",
+            Effect.onInterrupt(
+              Effect.never,
+              () => Task.cleanup("flush the file", Deferred.await(until)),
+            ),
+            { cleanup: "1 second" },
+          )
+          const cancelling = yield* fork(Effect.ignore(task.cancel()))
+          yield* TestClock.adjust("1 second")
+          yield* Fiber.join(cancelling)
+        }).pipe(Effect.scoped, Effect.provide(Logger.layer([logger])))
+        yield* Deferred.succeed(until, undefined)
+        expect(String(logged[0])).toContain(
+          `It is still in its step "flush the file"; give that a timeout.`,
+        )
+      })
+    ))
+
+  it.effect("is just the step outside of any task", () =>
+    clean(() =>
+      Effect.gen(function* () {
+        expect(yield* Task.cleanup("x", Effect.succeed(1))).toBe(1)
+      })
+    ))
+})
