@@ -1,0 +1,2 @@
+/** PLACEHOLDER */
+export type Criticality = "critical-plus" | "critical" | "sheddable-plus" | "sheddable"
