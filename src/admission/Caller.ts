@@ -1,8 +1,0 @@
-import type { Criticality } from "./Criticality.ts"
-
-/** PLACEHOLDER */
-export interface Caller {
-  readonly id: string
-  readonly tenant: string
-  readonly criticality: Criticality | undefined
-}

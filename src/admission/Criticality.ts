@@ -1,2 +1,0 @@
-/** PLACEHOLDER */
-export type Criticality = "critical-plus" | "critical" | "sheddable-plus" | "sheddable"
