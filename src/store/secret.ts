@@ -47,12 +47,6 @@ export const hashOf = (secret: string): Uint8Array => createHash("sha256").updat
 export const matches = (hash: Uint8Array, secret: string): boolean =>
   timingSafeEqual(hash, hashOf(secret))
 
-/** The parts of a key. */
-export interface Parts {
-  readonly id: string
-  readonly secret: string
-}
-
 /** A new key: the whole of it, and what is stored. */
 export const issue = (
   prefix: string,
@@ -63,14 +57,27 @@ export const issue = (
   return { id, hash: hashOf(secret), key: Redacted.make(head + sum(head), { label: "api key" }) }
 }
 
-/** The parts of a text that has the form of a key; whether there is such a key it does not say. */
-export const parse = (prefix: string, text: string): Parts | undefined => {
+/** The id in a text that has the shape of a key; cheap, and says nothing of the rest. */
+export const idOf = (prefix: string, text: string): string | undefined => {
   const id = prefix.length + 1
   const secret = id + idLength + 1
-  const end = secret + secretLength
-  if (text.length !== end + sumLength || !text.startsWith(prefix)) return undefined
-  if (text[id - 1] !== "_" || text[secret - 1] !== "_") return undefined
-  return sum(text.slice(0, end)) === text.slice(end)
-    ? { id: text.slice(id, id + idLength), secret: text.slice(secret, end) }
+  return text.length === secret + secretLength + sumLength && text.startsWith(prefix) &&
+      text[id - 1] === "_" && text[secret - 1] === "_"
+    ? text.slice(id, secret - 1)
     : undefined
+}
+
+/** The secret in a text of that shape, if its checksum is right. */
+export const secretOf = (text: string): string | undefined => {
+  const end = text.length - sumLength
+  return sum(text.slice(0, end)) === text.slice(end)
+    ? text.slice(end - secretLength, end)
+    : undefined
+}
+
+/** Compares two texts in a time that depends on their lengths alone. */
+export const same = (one: string, other: string): boolean => {
+  let different = one.length ^ other.length
+  for (let i = 0; i < one.length; i++) different |= one.charCodeAt(i) ^ other.charCodeAt(i)
+  return different === 0
 }

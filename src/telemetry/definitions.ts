@@ -220,6 +220,7 @@ export const reasons = {
     "Throttled",
     "ShuttingDown",
     "Closed",
+    "Unauthenticated",
     "other",
   ],
   cancelled: [
