@@ -4,10 +4,10 @@ import type { Caller } from "../admission/Caller.ts"
 import { Peer } from "../admission/peer.ts"
 import type { RateLimit } from "../admission/RateLimit.ts"
 import { Refused } from "../bounded/Refused.ts"
-import type { DatabaseUnavailable } from "../store/DatabaseUnavailable.ts"
-import type { Compiled, Env } from "./compiled.ts"
+import type { Compiled, Env, Handler } from "./compiled.ts"
 import { type Exchange, exchangeOf } from "./exchange.ts"
 import { header } from "./head.ts"
+import * as Problem from "./Problem.ts"
 import { Unauthenticated } from "./unauthenticated.ts"
 
 /** Why nobody is known, when somebody should be. */
@@ -53,21 +53,18 @@ export const see = (
   return limits !== undefined && limits.peers ? peerOf(request, info) : undefined
 }
 
-/** Why somebody is not let in: what `Problem.fromCause` answers, outside of any handler. */
-type Denied = Unauthenticated | DatabaseUnavailable | Refused
-
 /**
  * Goes on with the caller, waiting for a look-up if need be; `wait` makes that interruptible. Who is
- * not let in fails, and is counted.
+ * not let in is answered here, and counted.
  */
-export const identify = <A, E, R>(
+export const identify = <E>(
   endpoint: Compiled,
   env: Env,
   request: HttpServerRequest.HttpServerRequest,
   now: number,
   wait: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>,
-  then: (caller: Caller | undefined) => Effect.Effect<A, E, R>,
-): Effect.Effect<A, E | Denied, R> => {
+  then: (caller: Caller | undefined) => Handler<E>,
+): Handler<E> => {
   const exchange = exchangeOf(request)
   const seen = exchange?.caller ?? see(endpoint, env, request, exchange?.info, now)
   if (!(seen instanceof Verdict)) {
@@ -76,17 +73,17 @@ export const identify = <A, E, R>(
   }
   if (seen !== unknown) {
     endpoint.refused("Unauthenticated")
-    return Effect.fail(new Unauthenticated(seen))
+    return Problem.fromCause(Cause.fail(new Unauthenticated(seen))) as Handler<E>
   }
   return Effect.matchCauseEffect(wait(env.principals!.authenticate(credentialOf(request)!)), {
-    onFailure: (cause): Effect.Effect<A, E | Denied, R> => {
+    onFailure: (cause) => {
       const error = cause.reasons.find(Cause.isFailReason)?.error
       if (error instanceof Unauthenticated) endpoint.refused("Unauthenticated")
       else if (error instanceof Refused) endpoint.refused(error.reason)
       else endpoint.lost(Cause.hasDies(cause) ? 500 : 503)
-      return Effect.failCause(cause)
+      return Problem.fromCause(cause) as Handler<E>
     },
-    onSuccess: (caller): Effect.Effect<A, E | Denied, R> => {
+    onSuccess: (caller) => {
       tell(exchange, env.limits, caller)
       return then(caller)
     },
