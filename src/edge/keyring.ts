@@ -28,12 +28,22 @@ export class Entry {
   /** Private to the engine, so that no inspection and no JSON shows it. */
   #presented: string | undefined = undefined
 
-  constructor({ ended, hash, key, leftMs }: Credential, now: number, refreshAt: number) {
+  constructor(
+    { ended, hash, key, leftMs }: Credential,
+    now: number,
+    refreshAt: number,
+    before: Entry | undefined,
+  ) {
     this.principal = principalOf(key)
     this.hash = hash
     this.endsAt = ended ? -Infinity : now + leftMs
     this.loadedAt = now
     this.refreshAt = refreshAt
+    // A key keeps its secret for life: another one has another id.
+    if (before !== undefined) {
+      this.recent = before.recent
+      this.#presented = before.#presented
+    }
   }
 
   /**
@@ -110,9 +120,10 @@ export class Keyring {
   put(credential: Credential, now: number): Entry {
     const { id } = credential.key
     const { ttlMs } = this.times
-    const entry = new Entry(credential, now, now + ttlMs * 2 / 3)
+    const before = this.entries.get(id)
+    const entry = new Entry(credential, now, now + ttlMs * 2 / 3, before)
     this.unknown.delete(id)
-    if (!this.entries.has(id)) {
+    if (before === undefined) {
       if (this.entries.size >= this.quota.capacity) this.evict()
       this.quota.took()
     }

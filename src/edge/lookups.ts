@@ -104,13 +104,19 @@ export class Lookups {
     if (this.asked.has(id)) this.changed.add(id)
   }
 
-  /** Notes what is in use. It is a note: nobody fails for it. */
+  /** Notes what is in use. Nobody fails for it; what could not be noted is noted the next time. */
   get note(): Effect.Effect<void> {
     return Effect.suspend(() => {
       const ids = Array.from(this.inUse)
       this.inUse.clear()
       this.notedAt = this.now()
-      return ids.length === 0 ? Effect.void : Effect.ignoreCause(this.within(this.keys.used(ids)))
+      if (ids.length === 0) return Effect.void
+      return Effect.ignoreCause(
+        Effect.onExit(this.within(this.keys.used(ids)), (exit) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit)) { for (const id of ids) this.used(id) }
+          })),
+      )
     })
   }
 
