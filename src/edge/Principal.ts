@@ -198,7 +198,9 @@ export const layer = (options: Options = {}): Layer.Layer<Principals, never, Api
       )
       yield* register(ring.quota)
       yield* register(lookups.quota)
-      yield* Effect.addFinalizer(() => Effect.timeoutOption(lookups.note, "1 second"))
+      yield* Effect.addFinalizer(() =>
+        Effect.timeoutOption(Effect.interruptible(lookups.note), "1 second")
+      )
       yield* Effect.acquireRelease(
         Effect.sync(() =>
           keys.onChange((id) => {

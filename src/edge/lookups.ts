@@ -161,7 +161,11 @@ export class Lookups {
         }
         this.lost(ids, exit.cause)
       }
-      if (this.inUse.size > 0 && this.now() - this.notedAt >= notedMs) yield* this.note
+      if (this.inUse.size > 0 && this.now() - this.notedAt >= notedMs) {
+        // On its own: an update may wait for a row, and no look-up shall wait for that. It cannot
+        // fail, and its time is over long before the next one is due.
+        Fiber.runIn(Effect.runForkWith(this.context)(this.note), this.scope)
+      }
     }
     this.running = false
   })

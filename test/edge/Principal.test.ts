@@ -21,36 +21,50 @@ import * as TestDatabase from "../support/database.ts"
 import * as Cable from "./support/cable.ts"
 import { until } from "./support/desk.ts"
 
+interface Control {
+  hold: Deferred.Deferred<void> | undefined
+  holdUsed: Effect.Effect<void>
+}
+
 /** The keys of a real database, whose look-ups are counted and can be held up. */
 const harness = (options: Principal.Options = {}, url: Redacted.Redacted | undefined = undefined) =>
   Effect.gen(function* () {
-    const db = yield* Database.make({ url: url ?? (yield* TestDatabase.url), maxConnections: 4 })
-    const stored = yield* Effect.provideService(
-      Effect.provide(ApiKeys.ApiKeys, ApiKeys.layer()),
-      Database.Database,
-      db,
-    )
     const queries: Array<ReadonlyArray<string>> = []
-    const control: { hold: Deferred.Deferred<void> | undefined } = { hold: undefined }
-    const keys: ApiKeys.ApiKeys = {
-      ...stored,
-      find: (ids) =>
-        Effect.suspend(() => {
-          queries.push(ids)
-          const found = stored.find(ids)
-          // What was read before the wait is what is returned after it.
-          return control.hold === undefined
-            ? found
-            : Effect.tap(found, () => Deferred.await(control.hold!))
-        }),
-    }
-    const registry = Saturation.makeUnsafe()
-    const principals = yield* Layer.build(Principal.layer(options)).pipe(
-      Effect.provideService(ApiKeys.ApiKeys, keys),
-      Effect.provideService(Saturation.Saturation, registry),
-      Effect.map(Context.get(Principal.Principals)),
+    const control: Control = { hold: undefined, holdUsed: Effect.void }
+    const counted = Layer.effect(
+      ApiKeys.ApiKeys,
+      Effect.map(ApiKeys.ApiKeys, (stored): ApiKeys.ApiKeys => ({
+        ...stored,
+        find: (ids) =>
+          Effect.suspend(() => {
+            queries.push(ids)
+            const found = stored.find(ids)
+            // What was read before the wait is what is returned after it.
+            return control.hold === undefined
+              ? found
+              : Effect.tap(found, () => Deferred.await(control.hold!))
+          }),
+        used: (ids) => Effect.andThen(Effect.suspend(() => control.holdUsed), stored.used(ids)),
+      })),
     )
-    return { control, db, keys, principals, queries, registry }
+    const registry = Saturation.makeUnsafe()
+    const context = yield* Layer.build(
+      Principal.layer(options).pipe(
+        Layer.provideMerge(counted),
+        Layer.provide(ApiKeys.layer()),
+        Layer.provideMerge(
+          Database.layer({ url: url ?? (yield* TestDatabase.url), maxConnections: 4 }),
+        ),
+      ),
+    ).pipe(Effect.provideService(Saturation.Saturation, registry))
+    return {
+      control,
+      queries,
+      registry,
+      db: Context.get(context, Database.Database),
+      keys: Context.get(context, ApiKeys.ApiKeys),
+      principals: Context.get(context, Principal.Principals),
+    }
   })
 
 const Count = Schema.Struct({ n: Schema.Int })
@@ -191,24 +205,19 @@ describe("Principals", () => {
 
   it.effect("the use of a key is noted once a minute, and when the layer closes", () =>
     Effect.gen(function* () {
-      const db = yield* Database.make({ url: yield* TestDatabase.url })
-      const keys = yield* Effect.provideService(
-        Effect.provide(ApiKeys.ApiKeys, ApiKeys.layer()),
-        Database.Database,
-        db,
-      )
+      const url = yield* TestDatabase.url
+      const { keys } = yield* harness({}, url)
       const used = (id: string) => Effect.map(keys.find([id]), ([it]) => it!.key.lastUsedAt)
       const first = yield* keys.create(grant)
       const second = yield* keys.create(grant)
       yield* Effect.scoped(Effect.gen(function* () {
-        const context = yield* Layer.build(Principal.layer())
-        const principals = Context.get(context, Principal.Principals)
+        const { principals } = yield* harness({}, url)
         yield* principals.authenticate(Redacted.value(first.key))
         yield* TestDatabase.eventually(used(first.stored.id), (at) => at !== undefined)
           .pipe(TestClock.withLive)
         yield* principals.authenticate(Redacted.value(second.key))
         expect(yield* used(second.stored.id)).toBeUndefined()
-      })).pipe(Effect.provideService(ApiKeys.ApiKeys, keys))
+      }))
       expect(yield* used(second.stored.id)).toBeInstanceOf(Date)
     }).pipe(Effect.scoped))
 
@@ -288,6 +297,23 @@ describe("Principals", () => {
       expect(yield* Effect.flip(principals.authenticate(Redacted.value(issue("weir").key))))
         .toMatchObject({ _tag: "Unauthenticated" })
     }).pipe(Effect.scoped))
+
+  it.live("closing the layer does not wait for a database that does not answer", () =>
+    Effect.gen(function* () {
+      let held = 0
+      yield* Effect.scoped(Effect.gen(function* () {
+        const { control, keys, principals } = yield* harness()
+        const { key } = yield* keys.create(grant)
+        control.holdUsed = Effect.andThen(
+          Effect.sync(() => {
+            held++
+          }),
+          Effect.never,
+        )
+        yield* principals.authenticate(Redacted.value(key))
+      }))
+      expect(held).toBeGreaterThan(0)
+    }))
 
   it.effect("closing the layer answers those who wait", () =>
     Effect.gen(function* () {
