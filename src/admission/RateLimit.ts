@@ -31,7 +31,11 @@ export interface Limits {
    * because without a list of trusted proxies anybody may write anything into it.
    */
   readonly peer?: Gcra.Limit | undefined
-  /** Counts what would be refused, refuses nothing, and tells clients nothing. Default false. */
+  /**
+   * Counts what would be refused, refuses nothing, and tells clients nothing. Default false. (The
+   * mode `quota` of `Admission` is that of the door, for whatever limits callers; clients are told
+   * all the same.)
+   */
   readonly dark?: boolean | undefined
 }
 
@@ -99,8 +103,6 @@ export interface RateLimit {
    * makes no sense; then nothing has changed.
    */
   readonly set: (limits: Limits) => void
-  /** Calls that dark mode has let pass. */
-  readonly wouldRefuse: number
 }
 
 /**
@@ -178,7 +180,6 @@ class Standing {
 // what is left without taking some. Over Redis it is the right thing for a limit that a fleet shares.
 class Limiter implements RateLimit {
   limits: Limits = {}
-  wouldRefuse = 0
   private principal: Gcra.Rate | undefined
   private tenant: Gcra.Rate | undefined
   private peer: Gcra.Rate | undefined
@@ -222,11 +223,10 @@ class Limiter implements RateLimit {
     const ownMs = own === undefined ? 0 : Gcra.waitMs(own.rate, own.level)
     const sharedMs = shared === undefined ? 0 : Gcra.waitMs(shared.rate, shared.level)
     if (ownMs > 0 || sharedMs > 0) {
-      if (this.limits.dark === true) {
-        this.wouldRefuse++
-        return undefined
-      }
-      return ownMs >= sharedMs ? over(own!, ownMs) : over(shared!, sharedMs)
+      const longer = ownMs >= sharedMs ? own! : shared!
+      if (this.limits.dark !== true) return over(longer, Math.max(ownMs, sharedMs))
+      longer.table.quota.spare("RateLimited")
+      return undefined
     }
     return this.full(own, time) ?? this.full(shared, time) ?? this.count(own, shared, time)
   }

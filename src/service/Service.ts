@@ -62,7 +62,7 @@ export interface Options<
   readonly principals?: Layer.Layer<Principal.Principals, EP, RP | ActorSystem>
   /** How much each caller may do; handlers may change it through `RateLimit`. Default: no limits. */
   readonly limits?: RateLimit.Options
-  /** Bounds on the whole service. */
+  /** Bounds on the whole service, and what refuses by class. */
   readonly admission?: Admission.Options
   /** What readiness depends on. */
   readonly health?: Health.Options<R>
@@ -231,7 +231,7 @@ export const layer = <
 const limited = (options: Admission.Options) =>
   Layer.unwrap(Effect.map(RateLimit.RateLimit, (limits) => {
     const { quota } = options
-    return Admission.layer({
+    return Admission.layerGuarded({
       ...options,
       quota: quota === undefined ? limits : {
         check: (caller, now) => quota.check(caller, now) ?? limits.check(caller, now),

@@ -98,9 +98,12 @@ describe("RateLimit", () => {
 
   it.effect("dark mode counts what would be refused, refuses nothing and tells nothing", () =>
     Effect.gen(function* () {
+      const registry = Saturation.makeUnsafe()
       const limits = yield* make({ principal: { requests: 2, per: "1 minute" }, dark: true })
+        .pipe(Effect.provideService(Saturation.Saturation, registry))
       for (let n = 0; n < 5; n++) expect(limits.check(who("a"), 0)).toBeUndefined()
-      expect(limits.wouldRefuse).toBe(3)
+      const stats = registry.get("rate-limit principal")!.stats(0)
+      expect([stats.wouldRefuse?.RateLimited, stats.refused.RateLimited]).toEqual([3, 0])
       expect(limits.fields(who("a"))).toBeUndefined()
       limits.set({ ...limits.limits, dark: false })
       expect(limits.check(who("a"), 0)?.reason).toBe("RateLimited")
