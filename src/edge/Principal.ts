@@ -7,7 +7,6 @@
  * @module
  */
 import { Clock, Context, type Duration, Effect, Layer, Option } from "effect"
-import type { Limited } from "../admission/RateLimit.ts"
 import type { Refused } from "../bounded/Refused.ts"
 import { register } from "../bounded/Saturation.ts"
 import { durationMs } from "../internal/setting.ts"
@@ -15,23 +14,9 @@ import { ApiKeys, type Unavailable } from "../store/ApiKeys.ts"
 import type { DatabaseUnavailable } from "../store/DatabaseUnavailable.ts"
 import { Keyring } from "./keyring.ts"
 import { Lookups } from "./lookups.ts"
-import { Unauthenticated } from "./unauthenticated.ts"
+import { type Principal, Unauthenticated } from "./identity.ts"
 
-export { Unauthenticated }
-
-/**
- * A caller that has proven who it is. Nothing of it comes from the request: it is what was stored
- * with the key.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Principal extends Limited {
-  /** What the key is for, for people. */
-  readonly name: string
-  /** What it may do, in words of the application. */
-  readonly scopes: ReadonlyArray<string>
-}
+export { type Principal, Unauthenticated }
 
 /**
  * Tells whose key it is. An application with credentials of another kind provides its own.

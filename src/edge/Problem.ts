@@ -33,7 +33,7 @@ import {
   unauthenticated,
 } from "./fixed.ts"
 import { randomOf, retryAfter } from "./jitter.ts"
-import { Unauthenticated } from "./unauthenticated.ts"
+import { Unauthenticated } from "./identity.ts"
 
 /**
  * A problem before it is rendered: the RFC's members and any extension members.

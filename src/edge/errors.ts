@@ -10,7 +10,7 @@ import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
 import { type AskErrors, askErrors } from "./asked.ts"
 import { overQuota } from "./fixed.ts"
-import { Unauthenticated } from "./unauthenticated.ts"
+import { Unauthenticated } from "./identity.ts"
 import { asProblem, members, type, type Wire } from "./wire.ts"
 
 /**

@@ -8,7 +8,7 @@ import type { Compiled, Env, Handler } from "./compiled.ts"
 import { type Exchange, exchangeOf } from "./exchange.ts"
 import { header } from "./head.ts"
 import * as Problem from "./Problem.ts"
-import { Unauthenticated } from "./unauthenticated.ts"
+import { Unauthenticated } from "./identity.ts"
 
 /** Why nobody is known, when somebody should be. */
 export class Verdict {

@@ -2,7 +2,7 @@ import * as Gcra from "../bounded/Gcra.ts"
 import { Quota } from "../bounded/quota.ts"
 import type { ApiKey, Credential } from "../store/ApiKeys.ts"
 import { idOf, matches, same, secretOf } from "../store/secret.ts"
-import type { Principal } from "./Principal.ts"
+import type { Principal } from "./identity.ts"
 
 /** How long what is known may be used, in milliseconds. */
 export interface Times {

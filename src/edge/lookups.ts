@@ -1,4 +1,4 @@
-import { Cause, Clock, type Context, Effect, Exit, Fiber, type Scope } from "effect"
+import { Cause, type Clock, type Context, Effect, Exit, Fiber, type Scope } from "effect"
 import { Quota } from "../bounded/quota.ts"
 import { fromRefusal } from "../bounded/Refused.ts"
 import type { ApiKeys, Credential, Unavailable } from "../store/ApiKeys.ts"

@@ -1,6 +1,5 @@
 /** The table of API keys: its columns, what a row means, and what a new one must fit. */
-import { Effect, Schema } from "effect"
-import { type Duration } from "effect"
+import { type Duration, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql/SqlClient"
 import * as Gcra from "../bounded/Gcra.ts"
 import { Mistake } from "../internal/mistake.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Logger, Redacted, Schema } from "effect"
+import { Cause, Context, Effect, Exit, Layer, Logger, Redacted, Schema, Tracer } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import {
   HttpApi,
@@ -167,6 +167,27 @@ describe("an endpoint that asks for a key", () => {
         expect(JSON.parse(done.text)).toMatchObject({ id: stored.id })
       }
     }).pipe(Effect.scoped))
+
+  it.live("lets in and turns away the same while requests are traced", () =>
+    Effect.gen(function* () {
+      const { keys, url } = yield* serve()
+      const { key, stored } = yield* keys.create(grant)
+      const limited = yield* keys.create({ ...grant, limit: { requests: 1, per: "1 minute" } })
+      for (let time = 0; time < 2; time++) {
+        expect((yield* ask(`${url}/mine`)).status).toBe(401)
+        expect((yield* ask(`${url}/mine`, Redacted.value(issue("weir").key))).status).toBe(401)
+        expect(JSON.parse((yield* ask(`${url}/mine`, key)).text)).toMatchObject({ id: stored.id })
+        const answer = yield* ask(`${url}/mine`, limited.key)
+        expect(answer.status).toBe(time === 0 ? 200 : 429)
+        expect(answer.headers["ratelimit"]).toMatch(/^"principal";r=0;t=(59|60)$/)
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provideService(
+        Tracer.Tracer,
+        Tracer.make({ span: (options) => new Tracer.NativeSpan(options) }),
+      ),
+    ))
 
   it.live("tells a typed client what was wrong, and counts whom it does not let in", () =>
     Effect.gen(function* () {

@@ -1,5 +1,22 @@
 import type { Cause } from "effect"
 import { Schema } from "effect"
+import type { Limited } from "../admission/RateLimit.ts"
+
+/** Somebody, or nobody; `Principal.ts` exports both. */
+
+/**
+ * A caller that has proven who it is. Nothing of it comes from the request: it is what was stored
+ * with the key.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Principal extends Limited {
+  /** What the key is for, for people. */
+  readonly name: string
+  /** What it may do, in words of the application. */
+  readonly scopes: ReadonlyArray<string>
+}
 
 const Fields = { presented: Schema.Boolean } as const
 
