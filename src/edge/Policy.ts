@@ -35,6 +35,11 @@ export interface Policy {
    */
   readonly priority?: Criticality
   /**
+   * Whether a caller needs an API key: `required`, or `optional`, where one that is there must be
+   * right. Default `none`: keys are not looked at. Needs the service's `principals`.
+   */
+  readonly auth?: "none" | "optional" | "required"
+  /**
    * Whether a client may ask for `202 Accepted` and fetch the result later (`Prefer:
    * respond-async`). `always` answers 202 to everybody. Default `never`.
    */
@@ -77,6 +82,8 @@ export interface Resolved {
   readonly expectedMs: number | undefined
   /** The class of the endpoint; `undefined` when nothing was declared. */
   readonly priority: Criticality | undefined
+  /** Whether a key is looked at, and must be there. */
+  readonly auth: "none" | "optional" | "required"
   /** Whether 202 is possible. */
   readonly async: "never" | "allowed" | "always"
   /** Time for cleanup. */
@@ -120,12 +127,19 @@ export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resol
         `${classes.slice(0, -1).map((it) => `"${it}"`).join(", ")} or "${classes.at(-1)}".`,
     )
   }
+  const auth = merged.auth ?? "none"
+  if (auth !== "none" && auth !== "optional" && auth !== "required") {
+    throw new Mistake(
+      `Policy of ${name}: auth is ${JSON.stringify(auth)}. Use "none", "optional" or "required".`,
+    )
+  }
   return {
     deadlineMs: positive("deadline", "30 seconds"),
     // A name that stands twice must not cost two tickets.
     uses: Array.from(new Set(merged.uses)),
     expectedMs: merged.expected === undefined ? undefined : positive("expected", "1 millis"),
     priority: merged.priority,
+    auth,
     async: merged.async ?? "never",
     cleanupMs: positive("cleanup", "5 seconds"),
   }

@@ -23,8 +23,17 @@ import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
 import { cycle, fromAsk } from "./asks.ts"
 import { behind } from "./behind.ts"
-import { cleanupAbandoned, deadlineExceeded, internal, payloadTooLarge } from "./fixed.ts"
+import {
+  cleanupAbandoned,
+  deadlineExceeded,
+  internal,
+  noCapacity,
+  overQuota,
+  payloadTooLarge,
+  unauthenticated,
+} from "./fixed.ts"
 import { randomOf, retryAfter } from "./jitter.ts"
+import { Unauthenticated } from "./identity.ts"
 
 /**
  * A problem before it is rendered: the RFC's members and any extension members.
@@ -45,6 +54,8 @@ export interface Problem {
   readonly extensions?: Readonly<Record<string, unknown>>
   /** When to try again, in milliseconds; becomes a jittered `Retry-After`. */
   readonly retryAfterMs?: number
+  /** The instant is that of one caller alone: `Retry-After` is not jittered. */
+  readonly exact?: boolean
   /** Further headers. */
   readonly headers?: Readonly<Record<string, string>>
 }
@@ -73,7 +84,7 @@ export const render = (problem: Problem, random: number): HttpServerResponse.Htt
     contentType: "application/problem+json",
     headers: problem.retryAfterMs === undefined ? problem.headers : {
       ...problem.headers,
-      "retry-after": retryAfter(problem.retryAfterMs, random),
+      "retry-after": retryAfter(problem.retryAfterMs, problem.exact === true ? 0 : random),
     },
   })
 
@@ -87,15 +98,14 @@ const body = (problem: Problem): string =>
   })
 
 /**
- * A refusal as a problem: 503 with the numbers that decided.
+ * A refusal as a problem, with the numbers that decided: 429 when the caller has used up its own
+ * quota, otherwise 503.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromRefusal = (refusal: Omit<Refusal, "_tag">): Problem => ({
-  slug: "refused",
-  status: 503,
-  title: "Refused: no capacity before your deadline",
+  ...(refusal.reason === "RateLimited" ? overQuota : noCapacity),
   detail: `${refusal.kind} "${refusal.resource}": ${explain(refusal)}`,
   extensions: {
     reason: refusal.reason,
@@ -154,6 +164,7 @@ export const fromError = (error: unknown, allowed: (url: string) => ReadonlyArra
   | undefined => {
   if (error instanceof Refused) return fromRefusal(error)
   if (error instanceof DeadlineExceeded) return deadlineExceeded
+  if (error instanceof Unauthenticated) return unauthenticated(error.presented)
   if (error instanceof Cancelled) return fromCancel(CancelReason.Requested("task", error.message))
   if (error instanceof CleanupAbandoned) return cleanupAbandoned
   if (HttpApiError.HttpApiSchemaError.is(error)) return fromDecodeError(error)

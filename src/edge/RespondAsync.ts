@@ -6,14 +6,25 @@
  *
  * @module
  */
-import { type ByteSize, Clock, Context, type Duration, Effect, type Fiber, Layer } from "effect"
+import {
+  type ByteSize,
+  Clock,
+  Context,
+  type Duration,
+  Effect,
+  type Fiber,
+  identity,
+  Layer,
+} from "effect"
 import { HttpEffect, HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Caller } from "../admission/Caller.ts"
 import { isRefusal } from "../bounded/Refused.ts"
 import { register } from "../bounded/Saturation.ts"
 import { durationMs, sizeBytes } from "../internal/setting.ts"
 import { info } from "../task/TaskTree.ts"
 import type { Compiled } from "./compiled.ts"
 import { Detached, detachedOf } from "./detached.ts"
+import { identify } from "./identify.ts"
 import { parsePrefer, type Preferences } from "./prefer.ts"
 import { randomOf } from "./jitter.ts"
 import * as Problem from "./Problem.ts"
@@ -133,9 +144,17 @@ export const respondAsync = <E>(
     const running = detachedOf(request)
     if (running !== undefined) return supervise(endpoint, env, running.buffering(inner))
     const prefer = parsePrefer(request.headers["prefer"])
-    return endpoint.policy.async === "always" || prefer.respondAsync
-      ? start(endpoint, service, request, prefer, fiber)
-      : ordinary
+    if (endpoint.policy.async !== "always" && !prefer.respondAsync) return ordinary
+    // Before a place is promised and a body read: for nobody, neither is.
+    const now = fiber.getRef(Clock.Clock).currentTimeMillisUnsafe()
+    return identify(
+      endpoint,
+      env,
+      request,
+      now,
+      identity,
+      (caller) => start(endpoint, service, request, prefer, fiber, caller),
+    )
   }) as Handler<E>
 }
 
@@ -145,6 +164,7 @@ const start = (
   request: HttpServerRequest.HttpServerRequest,
   prefer: Preferences,
   fiber: Fiber.Fiber<unknown, unknown>,
+  caller: Caller | undefined,
 ): Handler<never> => {
   const clock = fiber.getRef(Clock.Clock)
   const place = service.results.promise(clock.currentTimeMillisUnsafe())
@@ -158,7 +178,7 @@ const start = (
     fiber.context as Context.Context<HttpRouter.RouteContext>,
     HttpRouter.RouteContext,
   )
-  const detached = new Detached(request, place, service.maxBytes)
+  const detached = new Detached(request, place, service.maxBytes, caller)
   detached.started(
     Effect.runForkWith(
       Context.add(fiber.context, HttpServerRequest.HttpServerRequest, detached.head),

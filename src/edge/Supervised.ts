@@ -25,7 +25,7 @@ const Base: HttpApiMiddleware.ServiceClass<Supervised, "weir/edge/Supervised", {
  * **Details** – every request becomes a task with the deadline of its {@link Policy.Policy}, is
  * admitted only if it can finish before that deadline, and is cancelled when its client leaves. It
  * declares `Refused`, `DeadlineExceeded`, `DatabaseUnavailable`, `Cancelled` and `CleanupAbandoned`
- * of tasks, and `MailboxFull`, `Stopped`, `AskTimeout`, `ActorFailed` and `AskCycle` of actors, so that
+ * of tasks, `Unauthenticated` of principals, and `MailboxFull`, `Stopped`, `AskTimeout`, `ActorFailed` and `AskCycle` of actors, so that
  * handlers may simply fail with them and clients get them typed. (`ActorFailed` while its status is
  * 500 or 503: who sets another `failedStatus` declares an error of that status at the endpoint.)
  *

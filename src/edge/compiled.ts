@@ -2,12 +2,14 @@ import type { Effect } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { Admission } from "../admission/Admission.ts"
 import type { Callers } from "../admission/Caller.ts"
+import type { RateLimit } from "../admission/RateLimit.ts"
 import { rankOf } from "../admission/Criticality.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 import type { Tree } from "../task/tree.ts"
 import type { Endpoint } from "../telemetry/Metrics.ts"
 import type { Resolved } from "./Policy.ts"
+import type { Principals } from "./Principal.ts"
 
 /** What supervision needs of the service, resolved once. */
 export interface Env {
@@ -15,6 +17,10 @@ export interface Env {
   readonly admission: Admission
   /** Who sends the requests. */
   readonly callers: Callers
+  /** Whose keys there are; there where an endpoint asks for one. */
+  readonly principals: Principals | undefined
+  /** How much each may do. */
+  readonly limits: RateLimit | undefined
 }
 
 /** What answers a request. */
@@ -54,6 +60,13 @@ export class Compiled {
   expectedMs(): number | undefined {
     if (this.inFlight === 0) return 0
     return this.service.known ? this.service.estimate : undefined
+  }
+
+  /** Counts a request whose caller could not be looked up. */
+  lost(status: number): void {
+    this.metrics.started()
+    this.metrics.failed(0, status)
+    this.metrics.ended()
   }
 
   /** Counts a request that was refused at the door. */

@@ -2,6 +2,7 @@ import { Context, Effect, Layer } from "effect"
 import type { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { Admission } from "../admission/Admission.ts"
 import { Callers } from "../admission/Caller.ts"
+import { RateLimit } from "../admission/RateLimit.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Quota } from "../bounded/quota.ts"
 import { Saturation } from "../bounded/Saturation.ts"
@@ -12,6 +13,7 @@ import { Compiled } from "./compiled.ts"
 import { Door, doorKey, type Doors } from "./door.ts"
 import type { Errors } from "./errors.ts"
 import * as Policy from "./Policy.ts"
+import { Principals } from "./Principal.ts"
 import { RespondAsync, respondAsync } from "./RespondAsync.ts"
 import { streamed } from "./streams.ts"
 import { supervise } from "./supervise.ts"
@@ -42,6 +44,8 @@ export const compiling = <Self, Id extends string, Groups extends HttpApiGroup.C
         admission,
         tree: fiber.getRef(TaskTree).unsafe,
         callers: fiber.getRef(Callers),
+        principals: Context.getOrUndefined(fiber.context, Principals),
+        limits: Context.getOrUndefined(fiber.context, RateLimit),
       }
       const registry = fiber.getRef(Saturation)
       const metrics = fiber.getRef(Metrics)
@@ -55,6 +59,12 @@ export const compiling = <Self, Id extends string, Groups extends HttpApiGroup.C
           Context.get(group.annotations, Policy.Policy),
           Context.get(endpoint.annotations, Policy.Policy),
         )
+        if (policy.auth !== "none" && env.principals === undefined) {
+          throw new Mistake(
+            `Policy of ${name}: auth is "${policy.auth}", but nothing knows any keys. Give the ` +
+              "service its principals: Principal.layer(), with ApiKeys.layer() in its resources.",
+          )
+        }
         const uses = policy.uses.map((thing) => resolveUse(registry, name, thing))
         const compiled = new Compiled(name, policy, uses, metrics.endpoint(name, endpoint.method))
         if (policy.async !== "never") {

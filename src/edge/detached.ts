@@ -1,5 +1,6 @@
 import { Effect, Exit, type Fiber } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Caller } from "../admission/Caller.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
@@ -35,7 +36,13 @@ export class Detached {
   private kept = false
   private readonly wakes = new Set<() => void>()
 
-  constructor(request: HttpServerRequest.HttpServerRequest, place: Place, maxBytes: number) {
+  constructor(
+    request: HttpServerRequest.HttpServerRequest,
+    place: Place,
+    maxBytes: number,
+    caller: Caller | undefined,
+  ) {
+    this.exchange.caller = caller
     this.request = request
     this.place = place
     this.maxBytes = maxBytes

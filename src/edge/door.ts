@@ -3,6 +3,7 @@ import type { Fiber } from "effect"
 import { HttpRouter, HttpServerRequest } from "effect/http"
 import * as Spans from "../telemetry/Spans.ts"
 import type { Compiled, Env, Handler } from "./compiled.ts"
+import { Current } from "./Principal.ts"
 
 /** Routes of endpoints that can be decided before Effect prepares their handlers. */
 export type Doors = Map<string, Door>
@@ -17,6 +18,7 @@ const perRequest: ReadonlyArray<string> = [
   HttpRouter.RouteContext.key,
   Scope.Scope.key,
   "effect/http/HttpEffect/CurrentRequestState",
+  Current.key,
 ]
 
 /**

@@ -9,6 +9,8 @@ import {
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import { Cancelled, CleanupAbandoned } from "../task/Task.ts"
 import { type AskErrors, askErrors } from "./asked.ts"
+import { overQuota } from "./fixed.ts"
+import { Unauthenticated } from "./identity.ts"
 import { asProblem, members, type, type Wire } from "./wire.ts"
 
 /**
@@ -17,6 +19,8 @@ import { asProblem, members, type, type Wire } from "./wire.ts"
  */
 
 const refusedType = type("refused")
+const limitedType = type("rate-limited")
+const unauthenticatedType = type("unauthenticated")
 const deadlineType = type("deadline-exceeded")
 const unavailableType = type("database-unavailable")
 const cancelledType = type("cancelled")
@@ -68,6 +72,63 @@ const RefusedProblem: Schema.Codec<Refused, RefusedWire> = Schema.Struct({
     }),
   ),
   HttpApiSchema.status(503),
+  asProblem,
+)
+
+const LimitedProblem: Schema.Codec<Refused, RefusedWire> = Schema.Struct({
+  ...members,
+  type: limitedType,
+  status: Schema.Literal(429),
+  reason: Refused.fields.reason,
+  kind: Schema.String,
+  resource: Schema.String,
+  inUse: Schema.Number,
+  capacity: Schema.Number,
+  waiting: Schema.Number,
+  predictedWaitMs: Schema.Number,
+  retryAfterMs: Schema.Number,
+}).annotate({ identifier: "RateLimited", description: "The caller's quota is used up." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(Refused),
+    SchemaTransformation.transform({
+      decode: ({ type: _, title: _title, status: _status, detail: _detail, ...facts }) =>
+        new Refused(facts),
+      encode: (refused) => ({
+        type: limitedType.literal,
+        title: overQuota.title,
+        status: 429 as const,
+        reason: refused.reason,
+        kind: refused.kind,
+        resource: refused.resource,
+        inUse: refused.inUse,
+        capacity: refused.capacity,
+        waiting: refused.waiting,
+        predictedWaitMs: refused.predictedWaitMs,
+        retryAfterMs: refused.retryAfterMs,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(429),
+  asProblem,
+)
+
+const UnauthenticatedProblem: Schema.Codec<Unauthenticated, Wire> = Schema.Struct({
+  ...members,
+  type: unauthenticatedType,
+  status: Schema.Literal(401),
+}).annotate({ identifier: "Unauthenticated", description: "A valid API key is needed." }).pipe(
+  Schema.decodeTo(
+    Schema.toType(Unauthenticated),
+    SchemaTransformation.transform({
+      decode: () => new Unauthenticated({ presented: false }),
+      encode: () => ({
+        type: unauthenticatedType.literal,
+        title: "A valid API key is needed",
+        status: 401 as const,
+      }),
+    }),
+  ),
+  HttpApiSchema.status(401),
   asProblem,
 )
 
@@ -168,6 +229,8 @@ export type Errors = readonly [
   typeof UnavailableProblem,
   typeof CancelledProblem,
   typeof AbandonedProblem,
+  typeof LimitedProblem,
+  typeof UnauthenticatedProblem,
   ...AskErrors,
 ]
 
@@ -178,5 +241,7 @@ export const errors: Errors = [
   UnavailableProblem,
   CancelledProblem,
   AbandonedProblem,
+  LimitedProblem,
+  UnauthenticatedProblem,
   ...askErrors,
 ]

@@ -1,8 +1,11 @@
 import type { Context, Effect, Fiber } from "effect"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
+import type { Caller } from "../admission/Caller.ts"
+import type { RateLimit } from "../admission/RateLimit.ts"
 import type { CancelReason } from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import type { Door } from "./door.ts"
+import { told } from "./limits.ts"
 
 /** A request that was admitted at its route. */
 export interface Entered {
@@ -32,6 +35,9 @@ export class Exchange {
   answered = false
   /** What the platform knows about the connection; set by the server. */
   info: Deno.ServeHandlerInfo | undefined = undefined
+  /** Set when the caller is known and may have limits, of which every answer tells. */
+  caller: Caller | undefined = undefined
+  limits: RateLimit | undefined = undefined
   /** Set when the body outlives the handler. */
   streams = false
   /** Set by the server: the request is over, body included. */
@@ -55,12 +61,13 @@ export class Exchange {
     this.ends = ends
   }
 
-  answer(response: Response): void {
+  answer(answer: Response): void {
     if (this.answered) {
-      response.body?.cancel().catch(() => {})
+      answer.body?.cancel().catch(() => {})
       return
     }
     this.answered = true
+    const response = this.limits === undefined ? answer : told(answer, this.limits, this.caller)
     if (this.resolve === undefined) this.early = response
     else this.resolve(response)
   }

@@ -22,6 +22,18 @@ export const internal: Fixed = {
   detail: "This is a bug in the service; it has been logged.",
 }
 
+/** Whether a key was unknown, expired, revoked or mistyped is nobody's business. */
+export const unauthenticated = (presented: boolean): Fixed => ({
+  slug: "unauthenticated",
+  status: 401,
+  title: "A valid API key is needed",
+  detail: "Send it as `Authorization: Bearer <key>` or `X-API-Key`.",
+  headers: {
+    "www-authenticate": `Bearer realm="api"${presented ? ', error="invalid_token"' : ""}`,
+    "cache-control": "no-store",
+  },
+})
+
 export const payloadTooLarge: Fixed = {
   slug: "payload-too-large",
   status: 413,
@@ -34,3 +46,18 @@ export const cleanupAbandoned: Fixed = {
   status: 503,
   title: "Cleanup did not end in time",
 }
+
+/** We have not enough of something. */
+export const noCapacity = {
+  slug: "refused",
+  status: 503,
+  title: "Refused: no capacity before your deadline",
+} as const
+
+/** The caller has had enough of it. Only it comes back then, so there is no herd to spread. */
+export const overQuota = {
+  slug: "rate-limited",
+  status: 429,
+  title: "Refused: your quota is used up",
+  exact: true,
+} as const

@@ -21,10 +21,13 @@ import { isRefusal } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { internalPlatform, renderPlatform } from "./answer.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
+import { unauthenticated } from "./fixed.ts"
 import type { Front } from "./front.ts"
 import { headerOf } from "./head.ts"
+import { see, tell, unknown, Verdict } from "./identify.ts"
 import { incoming, pathOf } from "./incoming.ts"
 import { randomOf } from "./jitter.ts"
+import { told } from "./limits.ts"
 import * as Problem from "./Problem.ts"
 import { pass } from "./passage.ts"
 import { refusalPlatform } from "./refusal.ts"
@@ -94,7 +97,12 @@ export const makeHandler = (
     const path = pathOf(source.url)
     const fits = announced(source) <= maxBodyBytes
     const found = fits ? doors?.find(source.method, path) : undefined
-    if (found === undefined) {
+    const now = found === undefined ? 0 : clock.currentTimeMillisUnsafe()
+    const seen = found === undefined
+      ? undefined
+      : see(found.handler.endpoint, found.handler.env, source, info, now)
+    // Whom somebody has to look up comes to the same door a little later.
+    if (found === undefined || seen === unknown) {
       const request = incoming(source, path)
       const exchange = open(source, info)
       return settle(
@@ -108,13 +116,18 @@ export const makeHandler = (
     }
     const door = found.handler
     const { endpoint, env } = door
-    const ask = new Ask(endpoint, env, source, clock.currentTimeMillisUnsafe())
+    if (seen instanceof Verdict) {
+      endpoint.refused("Unauthenticated")
+      return renderPlatform(unauthenticated(seen.presented), 0)
+    }
+    const ask = new Ask(endpoint, env, source, now, seen)
     const tickets = env.admission.enter(endpoint.uses, ask)
     if (isRefusal(tickets)) {
       endpoint.refused(tickets.reason)
-      return refusalPlatform(tickets, random.nextDoubleUnsafe())
+      return told(refusalPlatform(tickets, random.nextDoubleUnsafe()), env.limits, seen)
     }
     const exchange = open(source, info)
+    tell(exchange, env.limits, seen)
     const request = incoming(source, path)
     const run = new Run(endpoint, env, clock, ask, tickets)
     if (door.context !== undefined) {

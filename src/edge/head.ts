@@ -46,8 +46,8 @@ export const allowedMs = (
 const clamp = (ms: number, most: number): number =>
   Number.isFinite(ms) && ms > 0 ? Math.min(ms, most) : most
 
-// One native look-up; Effect's `headers` would copy all of them first.
-const header = (
+/** One native look-up; Effect's `headers` would copy all of them first. */
+export const header = (
   request: HttpServerRequest.HttpServerRequest | Request,
   name: string,
 ): string | null => {

@@ -11,17 +11,19 @@ type Json = Record<string, unknown>
 export const documented = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
   defaults: Policy.Policy,
+  peers = false,
 ): HttpApi.HttpApi<Id, Groups> => {
   const own = Context.getOrUndefined(
     api.annotations as Context.Context<OpenApi.Transform>,
     OpenApi.Transform,
   )
-  const later = answeredLater(api, defaults)
+  const policies = policiesOf(api, defaults)
+  const keys = Array.from(policies.values()).some(({ auth }) => auth !== "none")
   return api.annotate(OpenApi.Transform, (document) => {
     const components = (document["components"] ?? {}) as Json
     const merged: Json = {
       ...document,
-      paths: { ...paths, ...promising(document["paths"] as Json, later) },
+      paths: { ...paths, ...promising(document["paths"] as Json, policies, peers) },
       tags: [...(document["tags"] as ReadonlyArray<Json> ?? []), ...tags],
       components: {
         ...components,
@@ -32,6 +34,7 @@ export const documented = <Id extends string, Groups extends HttpApiGroup.Constr
             scheme: "bearer",
             description: "WEIR_OPERATOR_TOKEN; without one, local requests only.",
           },
+          ...(keys ? keySchemes : {}),
           ...components["securitySchemes"] as Json,
         },
       },
@@ -40,47 +43,113 @@ export const documented = <Id extends string, Groups extends HttpApiGroup.Constr
   })
 }
 
-/** `method path` of the endpoints that may answer 202. */
-const answeredLater = (api: HttpApi.Constraint, defaults: Policy.Policy): ReadonlySet<string> => {
+/** The policies by `method path`. */
+const policiesOf = (
+  api: HttpApi.Constraint,
+  defaults: Policy.Policy,
+): ReadonlyMap<string, Policy.Resolved> => {
   const top = api as HttpApi.Top
-  const found = new Set<string>()
+  const found = new Map<string, Policy.Resolved>()
   for (const group of Object.values(top.groups) as ReadonlyArray<HttpApiGroup.Top>) {
     for (const endpoint of Object.values(group.endpoints) as ReadonlyArray<HttpApiEndpoint.Top>) {
-      const { async } = Policy.resolve(
+      const policy = Policy.resolve(
         `${group.identifier}.${endpoint.identifier}`,
         defaults,
         Context.get(top.annotations, Policy.Policy),
         Context.get(group.annotations, Policy.Policy),
         Context.get(endpoint.annotations, Policy.Policy),
       )
-      if (async === "never") continue
       const path = endpoint.path.replace(/:(\w+)[^/]*/g, "{$1}")
-      found.add(`${endpoint.method.toLowerCase()} ${path}`)
+      found.set(`${endpoint.method.toLowerCase()} ${path}`, policy)
     }
   }
   return found
 }
 
 /** The operations with what the edge itself may answer: 202, and the refusals of a bad request. */
-const promising = (documented: Json, later: ReadonlySet<string>): Json =>
+const promising = (
+  documented: Json,
+  policies: ReadonlyMap<string, Policy.Resolved>,
+  peers: boolean,
+): Json =>
   mapValues(documented, (item, path) =>
     mapValues(item as Json, (operation, method) => {
       const { responses, parameters, ...rest } = operation as Json
       const given = parameters as ReadonlyArray<Json> ?? []
-      const waits = later.has(`${method} ${path}`)
+      const policy = policies.get(`${method} ${path}`)
+      const auth = policy?.auth ?? "none"
+      const waits = policy !== undefined && policy.async !== "never"
       const body = rest["requestBody"] !== undefined
+      const declared = responses as Json
+      const known = auth === "none" ? without(declared, "401", "Unauthenticated") : declared
       return {
         ...rest,
+        ...(auth === "none" ? {} : {
+          security: auth === "required" ? byKey : [...byKey, {}],
+        }),
         parameters: waits ? [...given, prefer] : given,
         responses: {
           ...(body || given.length > 0 ? { 400: problem("The request does not fit") } : {}),
           ...(body ? { 413: problem("The body is too large") } : {}),
           ...(body ? { 415: problem("The body has a type that is not read here") } : {}),
-          ...responses as Json,
+          ...(auth === "none" && !peers ? without(known, "429", "RateLimited") : limited(known)),
           ...(waits ? { 202: accepted } : {}),
         },
       }
     }))
+
+/** Supervision declares its errors for every endpoint; these two not every endpoint can have. */
+const without = (responses: Json, status: string, error: string): Json => {
+  const { [status]: response, ...others } = responses
+  const type = "application/problem+json"
+  const { content: contents, ...rest } = (response ?? {}) as { readonly content?: Json }
+  const { [type]: body, ...further } = contents ?? {}
+  const { schema } = (body ?? {}) as { readonly schema?: Json }
+  const all = schema?.["anyOf"] as ReadonlyArray<Json> ?? (schema === undefined ? [] : [schema])
+  const left = all.filter((one) => one["$ref"] !== ref(error).$ref)
+  if (left.length === all.length) return responses
+  const kept = left.length === 0
+    ? further
+    : { ...further, [type]: { schema: left.length === 1 ? left[0] : { anyOf: left } } }
+  return Object.keys(kept).length === 0
+    ? others
+    : { ...others, [status]: { ...rest, content: kept } }
+}
+
+const limited = (responses: Json): Json =>
+  responses["429"] === undefined ? responses : {
+    ...responses,
+    429: {
+      ...responses["429"] as Json,
+      headers: {
+        "Retry-After": {
+          required: true,
+          schema: { type: "integer" },
+          description: "Seconds, exactly.",
+        },
+        RateLimit: {
+          schema: { type: "string", examples: ['"principal";r=0;t=12'] },
+          description: "What is left; on every answer to a caller with a limit.",
+        },
+        "RateLimit-Policy": {
+          schema: { type: "string", examples: ['"principal";q=100;w=60'] },
+          description: "The limit; on every answer to a caller with one.",
+        },
+      },
+    },
+  }
+
+const byKey: ReadonlyArray<Json> = [{ apiKey: [] }, { apiKeyHeader: [] }]
+
+const keySchemes: Json = {
+  apiKey: { type: "http", scheme: "bearer", description: "An API key." },
+  apiKeyHeader: {
+    type: "apiKey",
+    in: "header",
+    name: "X-API-Key",
+    description: "The same key, where `Authorization` is taken.",
+  },
+}
 
 const mapValues = (object: Json, f: (value: unknown, key: string) => unknown): Json =>
   Object.fromEntries(Object.entries(object).map(([key, value]) => [key, f(value, key)]))

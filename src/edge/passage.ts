@@ -86,7 +86,7 @@ const within = (
   context = Context.addUnsafe(context, RequestState.key, state as never)
   context = Context.add(context, HttpServerRequest.ParsedSearchParams, searchParams)
   context = Context.add(context, HttpRouter.RouteContext, { route, params })
-  return Context.add(context, CurrentScope, run.scope)
+  return run.within(Context.add(context, CurrentScope, run.scope))
 }
 
 const close = (

@@ -1,5 +1,6 @@
 import { HttpServerResponse } from "effect/http"
 import { explain, type Refusal } from "../bounded/Refused.ts"
+import { noCapacity, overQuota } from "./fixed.ts"
 import { retryAfter } from "./jitter.ts"
 
 /**
@@ -11,19 +12,19 @@ export const renderRefusal = (
   random: number,
 ): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.text(bodyOf(refusal), {
-    status: 503,
+    status: statusOf(refusal),
     contentType: problemJson,
     headers: {
-      "retry-after": retryAfter(refusal.retryAfterMs, random),
+      "retry-after": afterOf(refusal, random),
       ...(refusal.reason === "ShuttingDown" ? { connection: "close" } : {}),
     },
   })
 
 /** The same as the platform's response, for a refusal that needs no fiber. */
 export const refusalPlatform = (refusal: Refusal, random: number): Response => {
-  const after = retryAfter(refusal.retryAfterMs, random)
+  const after = afterOf(refusal, random)
   return new Response(bodyOf(refusal), {
-    status: 503,
+    status: statusOf(refusal),
     headers: refusal.reason === "ShuttingDown"
       ? { "content-type": problemJson, "retry-after": after, connection: "close" }
       : { "content-type": problemJson, "retry-after": after },
@@ -32,12 +33,22 @@ export const refusalPlatform = (refusal: Refusal, random: number): Response => {
 
 const problemJson = "application/problem+json"
 
+const statusOf = (refusal: Refusal): number => refusal.reason === "RateLimited" ? 429 : 503
+
+const afterOf = ({ reason, retryAfterMs }: Refusal, random: number): string =>
+  retryAfter(retryAfterMs, reason === "RateLimited" ? 0 : random)
+
+const headOf = ({ slug, status, title }: typeof noCapacity | typeof overQuota): string =>
+  `{"type":"urn:weir:problem:${slug}","title":${JSON.stringify(title)},"status":${status},`
+
+const refusedHead = headOf(noCapacity)
+const limitedHead = headOf(overQuota)
+
 const bodyOf = (refusal: Refusal): string => {
   const { capacity, inUse, kind, predictedWaitMs, reason, resource, retryAfterMs, waiting } =
     refusal
   const detail = JSON.stringify(`${kind} "${resource}": ${explain(refusal)}`)
-  return '{"type":"urn:weir:problem:refused",' +
-    '"title":"Refused: no capacity before your deadline","status":503,' +
+  return (reason === "RateLimited" ? limitedHead : refusedHead) +
     `"detail":${detail},"reason":"${reason}","kind":${JSON.stringify(kind)},` +
     `"resource":${JSON.stringify(resource)},"inUse":${inUse},"capacity":${capacity},` +
     `"waiting":${waiting},"predictedWaitMs":${Math.round(predictedWaitMs)},` +

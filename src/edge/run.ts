@@ -3,6 +3,7 @@ import type { HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Request as Asked } from "../admission/Admission.ts"
 import { type Caller, nobody, tenantOf } from "../admission/Caller.ts"
 import { rankOf } from "../admission/Criticality.ts"
+import { Peer } from "../admission/peer.ts"
 import type { Ticket } from "../bounded/Bounded.ts"
 import { type Reason, Refused } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
@@ -15,6 +16,7 @@ import type { Compiled, Env, Handler } from "./compiled.ts"
 import { bodyStopped } from "./disconnect.ts"
 import type { Entered, Exchange, Running } from "./exchange.ts"
 import { allowedMs } from "./head.ts"
+import { Current, type Principal } from "./Principal.ts"
 import * as Problem from "./Problem.ts"
 
 /**
@@ -28,8 +30,11 @@ export class Ask implements Asked {
   private readonly policyMs: number
   private readonly rank: number
   private readonly env: Env
+  private readonly arrived: number
   private limit = -1
   private known = false
+  /** Its key's; not an address, nor what others tell. */
+  readonly principal: Principal | undefined
   private who: Caller | undefined = undefined
 
   constructor(
@@ -37,8 +42,17 @@ export class Ask implements Asked {
     env: Env,
     request: HttpServerRequest.HttpServerRequest | Request,
     now: number,
+    seen: Caller | undefined,
+    /** When it came, if it had to wait before it could ask. */
+    arrived = now,
   ) {
     this.now = now
+    this.arrived = arrived
+    this.principal = seen instanceof Peer ? undefined : seen as Principal | undefined
+    if (seen !== undefined) {
+      this.known = true
+      this.who = seen
+    }
     this.service = endpoint.expectedMs()
     this.request = request
     this.policyMs = endpoint.policy.deadlineMs
@@ -47,7 +61,7 @@ export class Ask implements Asked {
   }
 
   get deadline(): number {
-    if (this.limit < 0) this.limit = this.now + allowedMs(this.request, this.policyMs)
+    if (this.limit < 0) this.limit = this.arrived + allowedMs(this.request, this.policyMs)
     return this.limit
   }
 
@@ -76,6 +90,7 @@ export class Run extends TaskRecord implements Entered, Running {
   private readonly endpoint: Compiled
   private readonly env: Env
   private readonly tickets: ReadonlyArray<Ticket>
+  readonly principal: Principal | undefined
   private requestScope: Scope.Scope | undefined = undefined
   private result: Outcome = "failed"
   private status = 500
@@ -103,6 +118,7 @@ export class Run extends TaskRecord implements Entered, Running {
     this.endpoint = endpoint
     this.env = env
     this.tickets = tickets
+    this.principal = ask.principal
     endpoint.metrics.started()
   }
 
@@ -119,7 +135,7 @@ export class Run extends TaskRecord implements Entered, Running {
   ): Handler<E> {
     const scope = Context.getUnsafe(fiber.context as Context.Context<Scope.Scope>, Scope.Scope)
     // The enclosing request restores the fiber's context.
-    const context = Context.add(fiber.context, CurrentScope, this.scope)
+    const context = this.within(Context.add(fiber.context, CurrentScope, this.scope))
     fiber.setContext(context)
     this.begin(fiber, scope, context, exchange)
     const matched = Effect.matchCauseEffect(handler, {
@@ -135,6 +151,12 @@ export class Run extends TaskRecord implements Entered, Running {
       Scope.addFinalizer(scope, Effect.sync(() => this.finish())),
       () => matched,
     )
+  }
+
+  /** The context with the caller in it, if it is known. */
+  within<R>(context: Context.Context<R>): Context.Context<R> {
+    const { principal } = this
+    return principal === undefined ? context : Context.add(context, Current, principal)
   }
 
   /** Begins the task; the fiber is uninterruptible, and runs in that context. */

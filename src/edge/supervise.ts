@@ -5,6 +5,7 @@ import { isRefusal, type Refusal } from "../bounded/Refused.ts"
 import * as Spans from "../telemetry/Spans.ts"
 import type { Compiled, Env, Handler } from "./compiled.ts"
 import { exchangeOf } from "./exchange.ts"
+import { identify } from "./identify.ts"
 import { randomOf } from "./jitter.ts"
 import { renderRefusal } from "./refusal.ts"
 import { Ask, Run } from "./run.ts"
@@ -34,14 +35,18 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
       return entered.start(fiber, exchange, handler)
     }
     const clock = fiber.getRef(Clock.Clock)
-    const ask = new Ask(endpoint, env, request, clock.currentTimeMillisUnsafe())
-    const proceed = (tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> =>
-      isRefusal(tickets)
-        ? refuse(endpoint, fiber, tickets)
-        : new Run(endpoint, env, clock, ask, tickets).start(fiber, exchange, handler)
-    return Spans.isTracing(fiber)
-      ? Effect.flatMap(traced(endpoint, env, ask), proceed)
-      : proceed(env.admission.enter(endpoint.uses, ask))
+    const arrived = clock.currentTimeMillisUnsafe()
+    return identify(endpoint, env, request, arrived, restore, (caller) => {
+      const now = clock.currentTimeMillisUnsafe()
+      const ask = new Ask(endpoint, env, request, now, caller, arrived)
+      const proceed = (tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> =>
+        isRefusal(tickets)
+          ? refuse(endpoint, fiber, tickets)
+          : new Run(endpoint, env, clock, ask, tickets).start(fiber, exchange, handler)
+      return Spans.isTracing(fiber)
+        ? Effect.flatMap(traced(endpoint, env, ask), proceed)
+        : proceed(env.admission.enter(endpoint.uses, ask))
+    })
   })
 }
 
@@ -59,11 +64,15 @@ export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): H
       return route
     }
     const clock = fiber.getRef(Clock.Clock)
-    const ask = new Ask(endpoint, env, request, clock.currentTimeMillisUnsafe())
-    const tickets = env.admission.enter(endpoint.uses, ask)
-    if (isRefusal(tickets)) return refuse(endpoint, fiber, tickets)
-    exchange.entered = new Run(endpoint, env, clock, ask, tickets)
-    return route
+    const arrived = clock.currentTimeMillisUnsafe()
+    return identify(endpoint, env, request, arrived, identity, (caller) => {
+      const now = clock.currentTimeMillisUnsafe()
+      const ask = new Ask(endpoint, env, request, now, caller, arrived)
+      const tickets = env.admission.enter(endpoint.uses, ask)
+      if (isRefusal(tickets)) return refuse(endpoint, fiber, tickets)
+      exchange.entered = new Run(endpoint, env, clock, ask, tickets)
+      return route
+    })
   })
 
 const requestOf = (

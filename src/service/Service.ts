@@ -8,12 +8,14 @@ import { HttpMiddleware, HttpRouter, HttpServer } from "effect/http"
 import { type HttpApi, HttpApiBuilder, type HttpApiGroup, HttpApiScalar } from "effect/http-api"
 import { type ActorSystem, layer as actorSystem } from "../actor/ActorSystem.ts"
 import * as Admission from "../admission/Admission.ts"
+import * as RateLimit from "../admission/RateLimit.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import { compiling, type Doors } from "../edge/compiling.ts"
 import * as Health from "../edge/Health.ts"
 import { documented } from "../edge/openapi.ts"
 import * as Operators from "../edge/Operators.ts"
 import type * as Policy from "../edge/Policy.ts"
+import type * as Principal from "../edge/Principal.ts"
 import * as Problem from "../edge/Problem.ts"
 import * as RespondAsync from "../edge/RespondAsync.ts"
 import { CurrentFront, recording, RouteTable } from "../edge/routes.ts"
@@ -36,19 +38,30 @@ import { runMain } from "./main.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options<Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER> {
+export interface Options<
+  Id extends string,
+  Groups extends HttpApiGroup.Constraint,
+  R,
+  E,
+  ER,
+  RP = never,
+  EP = never,
+> {
   /** The layers of the API's groups, merged. */
-  readonly handlers: Layer.Layer<
-    HttpApiGroup.ToService<Id, Groups>,
-    E,
-    R | Supervised.Supervised | ActorSystem
-  >
+  readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>, E, R | Given>
   /** What the handlers need: pools, databases, actors. Built first, closed last. */
   readonly resources?: Layer.Layer<R, ER, ActorSystem>
   /** Where to listen, and limits of the socket. */
   readonly server?: Server.Options
   /** Defaults for every endpoint's policy. */
   readonly policy?: Policy.Policy
+  /**
+   * Who is calling: `Principal.layer()`, with `ApiKeys.layer()` in the resources. Needed where a
+   * policy has `auth`.
+   */
+  readonly principals?: Layer.Layer<Principal.Principals, EP, RP | ActorSystem>
+  /** How much each caller may do; handlers may change it through `RateLimit`. Default: no limits. */
+  readonly limits?: RateLimit.Options
   /** Bounds on the whole service, and what refuses by class. */
   readonly admission?: Admission.Options
   /** What readiness depends on. */
@@ -64,13 +77,20 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
 }
 
 /**
- * Makes `resources` required where the handlers need some.
+ * What handlers may need without anybody providing it.
  *
  * @category models
  * @since 0.1.0
  */
-export type Needed<R, ER> = [Exclude<R, Supervised.Supervised | ActorSystem>] extends [never]
-  ? unknown
+export type Given = Supervised.Supervised | ActorSystem | RateLimit.RateLimit
+
+/**
+ * Makes `resources` required where the handlers, or the principals, need some.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Needed<R, ER> = [Exclude<R, Given>] extends [never] ? unknown
   : { readonly resources: Layer.Layer<R, ER, ActorSystem> }
 
 /**
@@ -107,10 +127,18 @@ export type StartError = Server.ListenError | ExportConfigError | Config.ConfigE
  * @category layers
  * @since 0.1.0
  */
-export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
+export const layer = <
+  Id extends string,
+  Groups extends HttpApiGroup.Constraint,
+  R,
+  E,
+  ER = never,
+  RP = never,
+  EP = never,
+>(
   api: HttpApi.HttpApi<Id, Groups>,
-  options: Options<Id, Groups, R, E, ER> & Needed<R, ER>,
-): Layer.Layer<Server.Server, E | ER | StartError> => {
+  options: Options<Id, Groups, R, E, ER, RP, EP> & Needed<R | RP, ER>,
+): Layer.Layer<Server.Server, E | ER | EP | StartError> => {
   const table = new RouteTable()
   const checked = Layer.effectDiscard(
     Effect.sync(() => demandSupervision(api as unknown as HttpApi.Top)),
@@ -122,19 +150,26 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     closeMs,
   )
   const inner = Layer.mergeAll(
-    Admission.layerGuarded(options.admission),
+    limited(options.admission ?? {}),
     RespondAsync.layer(options.async),
     Health.layer(options.health),
   )
   const doors: Doors = new Map()
-  const supervised = compiling(Supervised.Supervised, api, options.policy, doors)
+  const supervised = Layer.provide(
+    compiling(Supervised.Supervised, api, options.policy, doors),
+    options.principals ?? Layer.empty,
+  )
   // Apart from `inner`, so that the handlers' context, which every request copies, stays small.
   const handlers = closesWithin(
     options.handlers.pipe(Layer.provide(Layer.provide(supervised, inner))),
     "handlers",
     closeMs,
   )
-  const document = documented(api, options.policy ?? {})
+  const document = documented(
+    api,
+    options.policy ?? {},
+    options.limits?.peer !== undefined,
+  )
   const routes = Layer.mergeAll(
     HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(document, { path: "/docs" }),
@@ -161,7 +196,12 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
       Effect.provideService(Problem.AllowedMethods, table.allowed),
       Effect.provideService(HttpMiddleware.SpanNameGenerator, table.spanName),
       Effect.updateContext((context: Context.Context<Scope.Scope | Inner>) =>
-        Context.omit(Admission.Admission, RespondAsync.RespondAsync, Health.Health)(context)
+        Context.omit(
+          Admission.Admission,
+          RespondAsync.RespondAsync,
+          Health.Health,
+          RateLimit.RateLimit,
+        )(context)
       ),
     )
     // Added last, so it runs first, while everything below is still there.
@@ -180,11 +220,24 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     Layer.provide(inner),
     Layer.provide(handlers),
     Layer.provide(resources),
+    Layer.provide(RateLimit.layer(options.limits)),
     Layer.provide(checked),
     Layer.provide(actorSystem({ stop: options.drain?.actors ?? "25 seconds" })),
     Layer.provide(Layer.provideMerge(telemetry(api.identifier), registries())),
-  ) as Layer.Layer<Server.Server, E | ER | StartError>
+  ) as Layer.Layer<Server.Server, E | ER | EP | StartError>
 }
+
+/** The door, which asks the limits after any quota of the program's own. */
+const limited = (options: Admission.Options) =>
+  Layer.unwrap(Effect.map(RateLimit.RateLimit, (limits) => {
+    const { quota } = options
+    return Admission.layerGuarded({
+      ...options,
+      quota: quota === undefined ? limits : {
+        check: (caller, now) => quota.check(caller, now) ?? limits.check(caller, now),
+      },
+    })
+  }))
 
 /** An endpoint without the middleware would have no deadline, no admission and no task. */
 const demandSupervision = (api: HttpApi.Top): void => {
@@ -200,7 +253,11 @@ const demandSupervision = (api: HttpApi.Top): void => {
   }
 }
 
-type Inner = Admission.Admission | RespondAsync.RespondAsync | Health.Health
+type Inner =
+  | Admission.Admission
+  | RespondAsync.RespondAsync
+  | Health.Health
+  | RateLimit.RateLimit
 
 /** Every service has registries of its own, so that two in one process do not meet in them. */
 const registries = () =>
@@ -236,9 +293,17 @@ const telemetry = (serviceName: string) =>
  * @category constructors
  * @since 0.1.0
  */
-export const run = <Id extends string, Groups extends HttpApiGroup.Constraint, R, E, ER = never>(
+export const run = <
+  Id extends string,
+  Groups extends HttpApiGroup.Constraint,
+  R,
+  E,
+  ER = never,
+  RP = never,
+  EP = never,
+>(
   api: HttpApi.HttpApi<Id, Groups>,
-  options: Options<Id, Groups, R, E, ER> & Needed<R, ER>,
+  options: Options<Id, Groups, R, E, ER, RP, EP> & Needed<R | RP, ER>,
 ): void =>
   runMain(
     Layer.unwrap(Effect.map(address, ({ hostname, port }) =>

@@ -234,6 +234,7 @@ export const reasons = {
     "Throttled",
     "ShuttingDown",
     "Closed",
+    "Unauthenticated",
     "other",
   ],
   cancelled: [

@@ -7,6 +7,7 @@ describe("Policy.resolve", () => {
       deadlineMs: 30_000,
       uses: [],
       expectedMs: undefined,
+      auth: "none",
       async: "never",
       cleanupMs: 5000,
     })

@@ -46,6 +46,8 @@ export const seams: Readonly<Record<string, string>> = {
   "src/bounded/rank.ts": "the classes as numbers: below admission nobody knows their names",
   "src/bounded/tally.ts": "counting refusals, also those that are only tried",
   "src/bounded/quota.ts": "what has places but no line: admission, results, event streams",
+  "src/store/secret.ts": "the door takes a key apart before it asks for it",
+  "src/admission/peer.ts": "the door makes a caller of an address",
   "src/edge/openapi.ts": "the service adds the edge's own endpoints to the API's document",
   "src/edge/compiling.ts": "the service lets the edge decide at the routes that it builds",
   "src/edge/routes.ts": "the service builds the table of methods and paths once",

@@ -36,9 +36,13 @@ const Routes = Layer.effectDiscard(Effect.gen(function* () {
   yield* router.add(
     "GET",
     "/hello",
-    kind === "bare"
-      ? hello
-      : supervise(compiled, { admission, tree, callers: nobody }, hello) as typeof hello,
+    kind === "bare" ? hello : supervise(compiled, {
+      admission,
+      tree,
+      callers: nobody,
+      principals: undefined,
+      limits: undefined,
+    }, hello) as typeof hello,
   )
   const http = yield* HttpServer.HttpServer
   yield* http.serve(router.asHttpEffect())

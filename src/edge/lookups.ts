@@ -1,0 +1,239 @@
+import { Cause, type Clock, type Context, Effect, Exit, Fiber, type Scope } from "effect"
+import { Quota } from "../bounded/quota.ts"
+import { fromRefusal } from "../bounded/Refused.ts"
+import type { ApiKeys, Credential, Unavailable } from "../store/ApiKeys.ts"
+import { make as unavailable } from "../store/DatabaseUnavailable.ts"
+import type { Entry, Keyring } from "./keyring.ts"
+
+/** Ids in one query. */
+const batch = 256
+/** After a failure the database is left alone for so long. */
+const pauseMs = 1000
+/** Between two notes of what is in use. */
+const notedMs = 60_000
+
+/** Keys of whose use a note is kept. */
+const mostInUse = 10_000
+
+const nothing: ReadonlySet<string> = new Set()
+
+type Answer = Effect.Effect<Entry | undefined, Unavailable>
+
+/**
+ * Asks for keys: one query at a time, with all that were asked for while the one before it ran. So
+ * however many unknown keys arrive, they take one connection, and a key that a thousand requests ask
+ * for is looked up once.
+ *
+ * *Bounded by* the number of requests that wait; refreshes, for which nobody waits, are at most as
+ * many as there are keys in the ring. *Owned by* the scope of its layer.
+ */
+export class Lookups {
+  readonly quota: Quota
+  private readonly keys: ApiKeys
+  private readonly ring: Keyring
+  private readonly timeoutMs: number
+  private readonly scope: Scope.Scope
+  private readonly context: Context.Context<never>
+  private readonly clock: Clock.Clock
+  /** Those who wait, by id; also for what is being asked. */
+  private readonly waiting = new Map<string, Set<(answer: Answer) => void>>()
+  private readonly next = new Set<string>()
+  private readonly refreshing = new Set<string>()
+  private asked = nothing
+  /** Changed while they were being asked for. */
+  private readonly changed = new Set<string>()
+  private readonly inUse = new Set<string>()
+  private notedAt = -Infinity
+  private failed: { readonly cause: Cause.Cause<Unavailable>; readonly until: number } | undefined
+  private running = false
+
+  constructor(
+    keys: ApiKeys,
+    ring: Keyring,
+    maxWaiting: number,
+    timeoutMs: number,
+    scope: Scope.Scope,
+    context: Context.Context<never>,
+    clock: Clock.Clock,
+  ) {
+    this.quota = new Quota("lookups", "principals lookups", maxWaiting)
+    this.keys = keys
+    this.ring = ring
+    this.timeoutMs = timeoutMs
+    this.scope = scope
+    this.context = context
+    this.clock = clock
+  }
+
+  /** What is stored under the id; `undefined` when there is nothing. */
+  find(id: string): Answer {
+    return Effect.callback<Entry | undefined, Unavailable>((resume) => {
+      if (this.failed !== undefined && this.now() < this.failed.until) {
+        return resume(Effect.failCause(this.failed.cause))
+      }
+      const refusal = this.quota.enter()
+      if (refusal !== undefined) return resume(Effect.fail(fromRefusal(refusal)))
+      const waiters = this.waiting.get(id) ?? new Set()
+      this.waiting.set(id, waiters.add(resume))
+      if (!this.asked.has(id)) this.next.add(id)
+      this.start()
+      return Effect.sync(() => {
+        if (!waiters.delete(resume)) return
+        this.quota.leave()
+        if (waiters.size > 0 || this.waiting.get(id) !== waiters) return
+        this.waiting.delete(id)
+        this.next.delete(id)
+      })
+    })
+  }
+
+  /** Asks again for a key in use, behind its back. */
+  refresh(id: string): void {
+    this.used(id)
+    this.refreshing.add(id)
+    this.start()
+  }
+
+  /** The key is in use. */
+  used(id: string): void {
+    if (this.inUse.size < mostInUse) this.inUse.add(id)
+  }
+
+  /** The key has been changed; an answer that is on its way does not know yet. */
+  change(id: string): void {
+    if (this.asked.has(id)) this.changed.add(id)
+  }
+
+  /** Notes what is in use. Nobody fails for it; what could not be noted is noted the next time. */
+  get note(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      const ids = Array.from(this.inUse)
+      this.inUse.clear()
+      this.notedAt = this.now()
+      if (ids.length === 0) return Effect.void
+      return Effect.ignoreCause(
+        Effect.onExit(this.within(this.keys.used(ids)), (exit) =>
+          Effect.sync(() => {
+            if (Exit.isFailure(exit)) { for (const id of ids) this.used(id) }
+          })),
+      )
+    })
+  }
+
+  private now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  private start(): void {
+    if (this.running) return
+    this.running = true
+    const fiber = Effect.runForkWith(this.context)(this.run)
+    Fiber.runIn(fiber, this.scope)
+    fiber.addObserver((exit) => {
+      // It ends by itself unless its scope has closed, or there is a bug in it.
+      if (!Exit.isFailure(exit)) return
+      this.running = false
+      for (const id of Array.from(this.waiting.keys())) {
+        this.resume(
+          id,
+          Cause.hasDies(exit.cause)
+            ? Effect.failCause(exit.cause)
+            : Effect.fail(fromRefusal(this.quota.refuse("Closed", pauseMs))),
+        )
+      }
+    })
+  }
+
+  private readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
+    // The turn ends first: its misses go together, and nobody's request pays for the query.
+    yield* Effect.yieldNow
+    while (true) {
+      const ids = this.take()
+      if (ids.size === 0) break
+      this.asked = ids
+      const exit = yield* Effect.exit(this.within(this.keys.find(Array.from(ids))))
+      this.asked = nothing
+      if (Exit.isSuccess(exit)) this.loaded(ids, exit.value)
+      else {
+        // The door answers 500 to those who wait; what went wrong is said once, here.
+        if (Cause.hasDies(exit.cause)) {
+          yield* Effect.logError("API keys cannot be looked up; this is a bug.", exit.cause)
+        }
+        this.lost(ids, exit.cause)
+      }
+      if (this.inUse.size > 0 && this.now() - this.notedAt >= notedMs) {
+        // On its own: an update may wait for a row, and no look-up shall wait for that. It cannot
+        // fail, and its time is over long before the next one is due.
+        Fiber.runIn(Effect.runForkWith(this.context)(this.note), this.scope)
+      }
+    }
+    this.running = false
+  })
+
+  private within<A>(effect: Effect.Effect<A, Unavailable>): Effect.Effect<A, Unavailable> {
+    return Effect.timeoutOrElse(effect, {
+      duration: this.timeoutMs,
+      orElse: () => Effect.fail(unavailable("TimedOut")),
+    })
+  }
+
+  /** Those for whom somebody waits come first. */
+  private take(): ReadonlySet<string> {
+    const ids = new Set<string>()
+    for (const from of [this.next, this.refreshing]) {
+      for (const id of from) {
+        if (ids.size >= batch) return ids
+        from.delete(id)
+        ids.add(id)
+      }
+    }
+    return ids
+  }
+
+  private loaded(ids: ReadonlySet<string>, found: ReadonlyArray<Credential>): void {
+    const now = this.now()
+    this.failed = undefined
+    this.ring.away = false
+    const byId = new Map(found.map((credential) => [credential.key.id, credential]))
+    for (const id of ids) {
+      if (this.changed.delete(id)) {
+        if (this.waiting.has(id)) this.next.add(id)
+        continue
+      }
+      const credential = byId.get(id)
+      if (credential === undefined) this.ring.absent(id, now)
+      this.resume(id, Effect.succeed(credential && this.ring.put(credential, now)))
+    }
+  }
+
+  private lost(ids: ReadonlySet<string>, cause: Cause.Cause<Unavailable>): void {
+    const until = this.now() + pauseMs
+    // A refusal holds for the moment only; what is away stays away for a while.
+    const refused = cause.reasons.some((it) =>
+      Cause.isFailReason(it) && it.error._tag === "Refused"
+    )
+    this.failed = refused ? undefined : { cause, until }
+    this.ring.away = true
+    this.changed.clear()
+    for (const id of ids) {
+      this.ring.postpone(id, until)
+      this.resume(id, Effect.failCause(cause))
+    }
+    // Whoever else waits would only hear the same, later.
+    for (const id of Array.from(this.next)) {
+      this.next.delete(id)
+      this.resume(id, Effect.failCause(cause))
+    }
+  }
+
+  private resume(id: string, answer: Answer): void {
+    const waiters = this.waiting.get(id)
+    if (waiters === undefined) return
+    this.waiting.delete(id)
+    for (const resume of Array.from(waiters)) {
+      waiters.delete(resume)
+      this.quota.leave()
+      resume(answer)
+    }
+  }
+}
