@@ -4,7 +4,7 @@
  * Where nothing else is said: one pool of 10 slots, 200 ms of work each (so 50 requests per second),
  * clients that leave after 1 s, arrivals that do not depend on answers.
  */
-import type { Phase, Pool, Retry, Scenario } from "./scenario.ts"
+import type { Fault, Phase, Pool, Retry, Scenario } from "./scenario.ts"
 
 export type * from "./scenario.ts"
 
@@ -56,7 +56,7 @@ const s3 = (times: number): Scenario => ({
   ],
 })
 
-const s4 = (id: string, title: string, fault: Phase["fault"] & {}): Scenario => ({
+const s4 = (id: string, title: string, fault: Fault): Scenario => ({
   ...common,
   id: `S4/${id}`,
   title,
