@@ -10,8 +10,8 @@ export interface Rules {
   readonly dequeue?: (now: number, waitMs: number, queue: Queue) => No | undefined
   /** The line has become empty. */
   readonly drained?: () => void
-  /** A request that was let in has ended, after that time. */
-  readonly done?: (now: number, rttMs: number, inside: number, ended: Ended | "refused") => void
+  /** A request that was let in has ended. */
+  readonly done?: (now: number, call: Call, ended: Ended | "refused") => void
 }
 
 /** A pool without any bound. */
@@ -65,7 +65,7 @@ class OnFifo implements Control {
   }
 
   leave(call: Call, now: number, ended: Ended | "refused"): void {
-    this.#rules.done?.(now, now - call.seenAt, this.#inside, ended)
+    this.#rules.done?.(now, call, ended)
     this.#inside--
   }
 
