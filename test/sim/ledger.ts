@@ -58,6 +58,8 @@ export interface Figures {
   readonly left: number
   readonly refused: Readonly<Record<string, number>>
   readonly falseRefusals: number
+  /** Time in slots. */
+  readonly heldMs: number
   /** Of those that were let in. */
   readonly lateShare: number
   /** Pool time for requests that were not served in time. */
@@ -278,6 +280,7 @@ export const figures = (cells: ReadonlyArray<Cell>): Figures => {
   const { latencies: _, promises: __, waits: ___, heldMs, wastedMs, ...counts } = all
   return {
     ...counts,
+    heldMs,
     lateShare: all.admitted === 0 ? 0 : all.late / all.admitted,
     wastedShare: heldMs === 0 ? 0 : wastedMs / heldMs,
     amplification: all.operations === 0 ? 1 : all.sent / all.operations,

@@ -97,7 +97,14 @@ export interface Possible {
 /** Requests that need the same things for as long, and have as much time. */
 interface Group {
   readonly lines: ReadonlyArray<Line>
+  /** Of one thing where the work differs from request to request. */
+  readonly jobs:
+    | { readonly capacity: number; readonly all: Array<Job & { phase: number }> }
+    | undefined
 }
+
+/** Beyond so many the bound for unequal work takes too long. */
+const maxJobs = 20_000
 
 interface Line {
   readonly before: number
@@ -129,17 +136,30 @@ export class Ceiling {
   sent(call: Call): void {
     const group = this.#groupOf[call.sender.index]
     if (group === undefined || this.#doomed(call)) return
+    group.jobs?.all.push({
+      release: this.#main.done(call.sentAt),
+      work: call.works[0]!,
+      deadline: this.#main.done(call.deadline),
+      phase: call.phase,
+    })
     for (const { after, before, fleet, served, work } of group.lines) {
       if (fleet.serves(call.sentAt + before, work, call.deadline - after)) served[call.phase]!++
     }
   }
 
-  /** Nothing where service times differ, or clients leave for reasons of their own. */
+  /** Nothing where clients leave for reasons of their own, or where it would take too long to find out. */
   result(): Possible | undefined {
     if (this.#groupOf.includes(undefined)) return undefined
     const phases = this.#scenario.phases.map(() => 0)
     let total = 0
-    for (const { lines } of this.#groups.values()) {
+    for (const { jobs, lines } of this.#groups.values()) {
+      if (jobs !== undefined) {
+        if (jobs.all.length > maxJobs) return undefined
+        const served = bound(jobs.all, jobs.capacity)
+        total += served.size
+        for (const at of served) phases[jobs.all[at]!.phase]!++
+        continue
+      }
       const sums = lines.map(({ served }) => served.reduce((sum, n) => sum + n, 0))
       const least = sums.indexOf(Math.min(...sums))
       total += sums[least]!
@@ -150,16 +170,18 @@ export class Ceiling {
 
   #group(sender: Sender, things: Things): Group | undefined {
     const works = sender.things.map((name) => things.workOf(sender, name))
-    if (works.some((work) => typeof work !== "number") || (sender.leaves ?? 0) > 0) {
-      return undefined
-    }
+    const unequal = works.some((work) => typeof work !== "number")
+    if ((unequal && works.length > 1) || (sender.leaves ?? 0) > 0) return undefined
     const key = JSON.stringify([sender.things, works, sender.deadlineMs])
     const known = this.#groups.get(key)
     if (known !== undefined) return known
     const sum = (from: number, to: number) =>
       works.slice(from, to).reduce<number>((sum, work) => sum + (work as number), 0)
-    const group = {
-      lines: sender.things.map((name, i) => ({
+    const group: Group = {
+      jobs: unequal
+        ? { capacity: thingOf(this.#scenario, sender.things[0]!).capacity, all: [] }
+        : undefined,
+      lines: unequal ? [] : sender.things.map((name, i) => ({
         before: sum(0, i),
         after: sum(i + 1, works.length),
         work: works[i] as number,

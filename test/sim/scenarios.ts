@@ -4,7 +4,7 @@
  * Where nothing else is said: one pool of 10 slots, 200 ms of work each (so 50 requests per second),
  * clients that leave after 1 s, arrivals that do not depend on answers.
  */
-import type { Fault, Phase, Pool, Retry, Scenario } from "./scenario.ts"
+import type { Fault, Phase, Pool, Retry, Scenario, Work } from "./scenario.ts"
 
 export type * from "./scenario.ts"
 
@@ -34,6 +34,16 @@ const s1: Scenario = {
   catches: "the shape of the goodput curve",
   phases: [0.5, 1, 2, 5, 10, 20].map((times) => ({ name: `${times}x`, seconds: 10, times })),
 }
+
+/** The bound for unequal work knows each one's length beforehand, so it serves the short ones. */
+const s1b = (id: string, title: string, serviceMs: Work): Scenario => ({
+  ...common,
+  id: `S1/${id}`,
+  title: `from 0.8 to 10 times the capacity; ${title}`,
+  catches: "estimates that one number cannot describe",
+  pool: { capacity: 10, serviceMs },
+  phases: [calm("before", 10), { name: "10x", seconds: 20, times: 10 }, calm("after", 10)],
+})
 
 const s2: Scenario = {
   ...common,
@@ -295,6 +305,10 @@ const s17 = (times: number): Scenario => ({
 export const scenarios: ReadonlyArray<Scenario> = [
   ...s0,
   s1,
+  s1b("lognormal", "work is spread by half its mean", { lognormal: { meanMs: 200, cv: 0.5 } }),
+  s1b("lucky", "one in a hundred takes 10 ms", {
+    bimodal: { fastMs: 200, slowMs: 10, slowShare: 0.01 },
+  }),
   s2,
   s3(0.4),
   s3(10),

@@ -59,6 +59,15 @@ export class Speed {
     return Infinity
   }
 
+  /** Work that a slot which is never idle has done by then. */
+  done(now: number): number {
+    let sum = 0
+    for (const { from, speed, to } of this.#stretches) {
+      if (from < now) sum += (Math.min(to, now) - from) * speed
+    }
+    return sum
+  }
+
   /** The earliest moment from then on at which work can begin that ends well. */
   begin(start: number, work: number): number {
     let at = start
