@@ -53,9 +53,12 @@ const s2: Scenario = {
   phases: [calm("before", 10), { name: "spike", seconds: 10, times: 10 }, calm("after", 30)],
 }
 
-/** The time after a change, three times the service time; then the time in which nothing changes. */
+/**
+ * The time after a change, in which who was let in just before or just after it still is there; then the
+ * time in which nothing changes.
+ */
 const regime = (name: string, times: number, serviceMs: number): ReadonlyArray<Phase> => [
-  { name: `${name}, change`, seconds: Math.max(1, 3 * serviceMs / 1000), times, serviceMs },
+  { name: `${name}, change`, seconds: Math.max(2, 3 * serviceMs / 1000), times, serviceMs },
   { name, seconds: 10, times, serviceMs },
   // Who comes in the last second is still there when the next change comes.
   { name: `${name}, end`, seconds: 1, times, serviceMs },
