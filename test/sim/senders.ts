@@ -62,16 +62,11 @@ export class Things {
   started(name: string): void {
     const count = this.#counts.get(name)!
     count.waiting--
-    count.running++
+    if (++count.running > count.capacity) throw new Error(`"${name}" runs more than it has slots.`)
   }
 
   stopped(name: string): void {
     this.#counts.get(name)!.running--
-  }
-
-  /** Work under way, never more than there are slots. */
-  running(name: string): number {
-    return this.#counts.get(name)!.running
   }
 
   idle(name: string): boolean {

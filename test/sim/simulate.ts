@@ -16,6 +16,8 @@ export interface Options {
   readonly seed?: number
   /** Told now and then, so that somebody can look at the process. */
   readonly onSecond?: (second: number) => void
+  /** Told what each attempt has come to, as its client sees it. */
+  readonly onAnswer?: (call: Call, now: number) => void
 }
 
 /** Runs a scenario under a policy. */
@@ -35,6 +37,7 @@ class Simulation implements World {
   readonly #ceiling: Ceiling
   readonly #steady = Speed.steady
   readonly #main: Speed
+  readonly #onAnswer: ((call: Call, now: number) => void) | undefined
   /** The event loop of the process is busy until then. */
   #loopFree = 0
   #operations = 0
@@ -45,6 +48,7 @@ class Simulation implements World {
     this.scenario = scenario
     this.#policy = policy
     this.#seed = options.seed ?? 1
+    this.#onAnswer = options.onAnswer
     this.random = random(this.#seed ^ 0x5bd1e995)
     this.#senders = sendersOf(scenario)
     this.#things = new Things(scenario)
@@ -258,6 +262,7 @@ class Simulation implements World {
   #answer(call: Call, now: number, outcome: NonNullable<Call["outcome"]>, no?: No): void {
     call.outcome = outcome
     this.#ledger.answered(call, now)
+    this.#onAnswer?.(call, now)
     const { retry } = call.sender
     if (outcome === "ok" || outcome === "left" || retry === undefined) return
     if (call.attempt >= retry.attempts) return
