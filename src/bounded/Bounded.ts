@@ -44,7 +44,8 @@ export interface Stats {
  *
  * **Details** – `now` and `deadline` are absolute milliseconds of Effect's Clock, `deadline` is
  * `Infinity` when there is none. `service` is how long, in milliseconds, the caller expects to work
- * once it has waited; `undefined` when it does not know.
+ * once it has waited; `undefined` when it does not know. Class and tenant are numbers, so that a
+ * decision allocates nothing: see `Criticality.rankOf` and `Caller.tenantOf`.
  *
  * @category models
  * @since 0.1.0
@@ -56,6 +57,10 @@ export interface Request {
   readonly deadline: number
   /** Expected work after the wait, in milliseconds; `undefined` when unknown. */
   readonly service: number | undefined
+  /** Rank of its class, 0 (critical-plus) to 3 (sheddable). Default 1, `critical`. */
+  readonly criticality?: number | undefined
+  /** Hash of whom it is accounted to. Default 0, nobody. */
+  readonly tenant?: number | undefined
 }
 
 /**

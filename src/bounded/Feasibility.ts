@@ -4,6 +4,8 @@
  * @module
  */
 
+import { shares } from "./rank.ts"
+
 /**
  * A first-in, first-out line before `capacity` slots, as a newcomer sees it.
  *
@@ -87,3 +89,62 @@ const tolerance = 1e-6
  */
 export const decide = (wait: number, service: number, timeLeft: number, margin = 0): boolean =>
   (wait + service) * (1 + margin) <= timeLeft + tolerance
+
+/**
+ * How much queued work gets a slot before a newcomer of that class: a whole number.
+ *
+ * **Details** – `own` is the work of its own class before it, `queued` all waiting work by rank.
+ * Before it go its own class, all that is more critical, and of each less critical class no more than
+ * its guaranteed share of what is served meanwhile. But it never waits longer than the share of its
+ * own class allows. Exact for lines that stay as they are; for those who come later
+ * and overtake see {@link overtaken}.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const ahead = (own: number, queued: ArrayLike<number>, rank: number): number => {
+  let fixed = own
+  for (let i = 0; i < rank; i++) fixed += queued[i]!
+  // Less critical classes: each gets the smaller of what it has and its share of the whole. Those
+  // that have less are found one after the other, which only makes the whole smaller.
+  let small = 0
+  let total = fixed
+  for (let round = rank; round < queued.length; round++) {
+    let part = 0
+    let sum = fixed
+    for (let i = rank + 1; i < queued.length; i++) {
+      if (small & (1 << i)) sum += queued[i]!
+      else part += shares[i]!
+    }
+    total = sum / (1 - part)
+    let found = 0
+    for (let i = rank + 1; i < queued.length; i++) {
+      if (!(small & (1 << i)) && queued[i]! < shares[i]! * total) found |= 1 << i
+    }
+    if (found === 0) break
+    small |= found
+  }
+  const guaranteed = (own + 1) / shares[rank]! - 1
+  return Math.ceil(Math.min(total, guaranteed) - tolerance)
+}
+
+/**
+ * How much of another tenant's waiting work goes before a newcomer that has `mine` of its own before
+ * it, when tenants take turns.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const turns = (mine: number, theirs: number): number => Math.min(theirs, mine + 1)
+
+/**
+ * How many overtakers to reckon with when so many are to be expected: three standard deviations more,
+ * as of random arrivals.
+ *
+ * **Details** – where a line stands, to be careful costs nothing, because no slot is idle; to be
+ * careless costs work that is let in and then refused for lateness.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const overtaken = (expected: number): number => Math.ceil(expected + 3 * Math.sqrt(expected))

@@ -195,7 +195,7 @@ export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): s
     case "Shed":
       return "a standing queue is being drained"
     case "Displaced":
-      return "more critical work took its place"
+      return "the line was full, and work with a better claim took its place"
     case "Overloaded":
       return "the process has no room for it"
     case "RateLimited":

@@ -4,6 +4,7 @@
  * @module
  */
 import { Context, type Duration } from "effect"
+import { classes, type Criticality, isCriticality } from "../admission/Criticality.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { durationMs } from "../internal/setting.ts"
 
@@ -28,6 +29,11 @@ export interface Policy {
    * first requests are admitted up to the hard bounds of the things they use.
    */
   readonly expected?: Duration.Input
+  /**
+   * How bad it is to refuse a request. A caller may be worth less than that, never more. Default
+   * `critical`.
+   */
+  readonly priority?: Criticality
   /**
    * Whether a client may ask for `202 Accepted` and fetch the result later (`Prefer:
    * respond-async`). `always` answers 202 to everybody. Default `never`.
@@ -69,6 +75,8 @@ export interface Resolved {
   readonly uses: ReadonlyArray<string>
   /** Expected service time; `undefined` when nothing was declared. */
   readonly expectedMs: number | undefined
+  /** The class of the endpoint; `undefined` when nothing was declared. */
+  readonly priority: Criticality | undefined
   /** Whether 202 is possible. */
   readonly async: "never" | "allowed" | "always"
   /** Time for cleanup. */
@@ -85,7 +93,7 @@ const merge = (policies: ReadonlyArray<Policy>): Policy =>
  * Merges policies, the later ones winning field by field, and checks them.
  *
  * **Details** – throws a `RangeError` with one sentence for a duration that is none or not positive,
- * and for `uses` that is no array: a mistake of the program, found at the start.
+ * for `uses` that is no array, and for a `priority` that is no class: a mistake of the program, found at the start.
  *
  * @category operations
  * @since 0.1.0
@@ -106,11 +114,18 @@ export const resolve = (name: string, ...policies: ReadonlyArray<Policy>): Resol
         `uses: [${typeof merged.uses === "string" ? given : '"database"'}].`,
     )
   }
+  if (merged.priority !== undefined && !isCriticality(merged.priority)) {
+    throw new Mistake(
+      `Policy of ${name}: priority is ${JSON.stringify(merged.priority)}, which is no class. Use ` +
+        `${classes.slice(0, -1).map((it) => `"${it}"`).join(", ")} or "${classes.at(-1)}".`,
+    )
+  }
   return {
     deadlineMs: positive("deadline", "30 seconds"),
     // A name that stands twice must not cost two tickets.
     uses: Array.from(new Set(merged.uses)),
     expectedMs: merged.expected === undefined ? undefined : positive("expected", "1 millis"),
+    priority: merged.priority,
     async: merged.async ?? "never",
     cleanupMs: positive("cleanup", "5 seconds"),
   }

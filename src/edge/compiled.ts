@@ -1,6 +1,8 @@
 import type { Effect } from "effect"
 import type { HttpServerResponse } from "effect/http"
 import type { Admission } from "../admission/Admission.ts"
+import type { Callers } from "../admission/Caller.ts"
+import { rankOf } from "../admission/Criticality.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 import type { Tree } from "../task/tree.ts"
@@ -11,6 +13,8 @@ import type { Resolved } from "./Policy.ts"
 export interface Env {
   readonly tree: Tree
   readonly admission: Admission
+  /** Who sends the requests. */
+  readonly callers: Callers
 }
 
 /** What answers a request. */
@@ -24,6 +28,8 @@ export class Compiled {
   /** Work of the handler, waiting excluded. */
   readonly service: ServiceTime.ServiceTime
   readonly metrics: Endpoint
+  /** The class of its requests, unless the caller is worth less. */
+  readonly rank: number
   inFlight = 0
 
   constructor(
@@ -36,6 +42,7 @@ export class Compiled {
     this.policy = policy
     this.uses = uses
     this.metrics = metrics
+    this.rank = rankOf(policy.priority)
     this.service = ServiceTime.make({ expectedMs: policy.expectedMs })
   }
 

@@ -1,6 +1,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiMiddleware } from "effect/http-api"
 import { Admission } from "../admission/Admission.ts"
+import { Callers } from "../admission/Caller.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Quota } from "../bounded/quota.ts"
 import { Saturation } from "../bounded/Saturation.ts"
@@ -37,7 +38,11 @@ export const compiling = <Self, Id extends string, Groups extends HttpApiGroup.C
         fiber.context as Context.Context<Admission>,
         Admission,
       )
-      const env = { admission, tree: fiber.getRef(TaskTree).unsafe }
+      const env = {
+        admission,
+        tree: fiber.getRef(TaskTree).unsafe,
+        callers: fiber.getRef(Callers),
+      }
       const registry = fiber.getRef(Saturation)
       const metrics = fiber.getRef(Metrics)
       const async = Context.getOrUndefined(fiber.context, RespondAsync)

@@ -108,7 +108,7 @@ export const makeHandler = (
     }
     const door = found.handler
     const { endpoint, env } = door
-    const ask = new Ask(endpoint, source, clock.currentTimeMillisUnsafe())
+    const ask = new Ask(endpoint, env, source, clock.currentTimeMillisUnsafe())
     const tickets = env.admission.enter(endpoint.uses, ask)
     if (isRefusal(tickets)) {
       endpoint.refused(tickets.reason)

@@ -1,6 +1,9 @@
 import { Cause, type Clock, Context, Effect, type Fiber, Scope } from "effect"
 import type { HttpServerRequest, HttpServerResponse } from "effect/http"
-import type { Request as Asked, Ticket } from "../bounded/Bounded.ts"
+import type { Request as Asked } from "../admission/Admission.ts"
+import { type Caller, nobody, tenantOf } from "../admission/Caller.ts"
+import { rankOf } from "../admission/Criticality.ts"
+import type { Ticket } from "../bounded/Bounded.ts"
 import { type Reason, Refused } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { type Outcome, TaskRecord } from "../task/record.ts"
@@ -14,16 +17,24 @@ import type { Entered, Exchange, Running } from "./exchange.ts"
 import { allowedMs } from "./head.ts"
 import * as Problem from "./Problem.ts"
 
-/** What a request asks of admission. The client's own limit is read only when somebody asks for it. */
+/**
+ * What a request asks of admission. The client's own limit, and who it is, are looked for only when
+ * somebody asks.
+ */
 export class Ask implements Asked {
   readonly now: number
   readonly service: number | undefined
   private readonly request: HttpServerRequest.HttpServerRequest | Request
   private readonly policyMs: number
+  private readonly rank: number
+  private readonly env: Env
   private limit = -1
+  private known = false
+  private who: Caller | undefined = undefined
 
   constructor(
     endpoint: Compiled,
+    env: Env,
     request: HttpServerRequest.HttpServerRequest | Request,
     now: number,
   ) {
@@ -31,11 +42,32 @@ export class Ask implements Asked {
     this.service = endpoint.expectedMs()
     this.request = request
     this.policyMs = endpoint.policy.deadlineMs
+    this.rank = endpoint.rank
+    this.env = env
   }
 
   get deadline(): number {
     if (this.limit < 0) this.limit = this.now + allowedMs(this.request, this.policyMs)
     return this.limit
+  }
+
+  get caller(): Caller | undefined {
+    if (this.known) return this.who
+    this.known = true
+    const { callers } = this.env
+    if (callers === nobody) return undefined
+    const source = this.request instanceof Request ? this.request : this.request.source
+    return this.who = source instanceof Request ? callers.of(source) : undefined
+  }
+
+  /** The less critical of what the endpoint and what the caller is worth. */
+  get criticality(): number {
+    const cap = this.caller?.criticality
+    return cap === undefined ? this.rank : Math.max(this.rank, rankOf(cap))
+  }
+
+  get tenant(): number {
+    return tenantOf(this.caller)
   }
 }
 
@@ -59,7 +91,15 @@ export class Run extends TaskRecord implements Entered, Running {
     tickets: ReadonlyArray<Ticket>,
   ) {
     super(env.tree, clock, endpoint.name, "request", undefined, ask.now, endpoint.policy.cleanupMs)
-    this.scope = new CancelScope(root, ask.deadline, this, tickets, undefined)
+    this.scope = new CancelScope(
+      root,
+      ask.deadline,
+      this,
+      tickets,
+      undefined,
+      ask.criticality,
+      ask.tenant,
+    )
     this.endpoint = endpoint
     this.env = env
     this.tickets = tickets

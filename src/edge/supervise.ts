@@ -34,7 +34,7 @@ export const supervise = <E>(endpoint: Compiled, env: Env, inner: Handler<E>): H
       return entered.start(fiber, exchange, handler)
     }
     const clock = fiber.getRef(Clock.Clock)
-    const ask = new Ask(endpoint, request, clock.currentTimeMillisUnsafe())
+    const ask = new Ask(endpoint, env, request, clock.currentTimeMillisUnsafe())
     const proceed = (tickets: ReadonlyArray<Ticket> | Refusal): Handler<E> =>
       isRefusal(tickets)
         ? refuse(endpoint, fiber, tickets)
@@ -59,7 +59,7 @@ export const atTheDoor = <E>(endpoint: Compiled, env: Env, route: Handler<E>): H
       return route
     }
     const clock = fiber.getRef(Clock.Clock)
-    const ask = new Ask(endpoint, request, clock.currentTimeMillisUnsafe())
+    const ask = new Ask(endpoint, env, request, clock.currentTimeMillisUnsafe())
     const tickets = env.admission.enter(endpoint.uses, ask)
     if (isRefusal(tickets)) return refuse(endpoint, fiber, tickets)
     exchange.entered = new Run(endpoint, env, clock, ask, tickets)

@@ -1,23 +1,39 @@
+import type { Bounded, Ticket } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
+import type { Queue } from "./queue.ts"
 
 /** Nodes walked to find the age of running work, so that a decision stays O(1). */
 const walk = 64
 
-/** One piece of work, from the line to its slot. It is in at most one of the two lists. */
-export class Entry {
+/** What an entry belongs to. */
+export interface Owner extends Bounded {
+  /** Ends a ticket that is not used. */
+  readonly settle: (entry: Entry) => void
+}
+
+/**
+ * One piece of work: a ticket, a place in line, a slot. It is in at most one of the lists of its
+ * owner. The ticket is the same object, so that an admitted request costs one.
+ */
+export class Entry implements Ticket {
   readonly _tag = "Entry"
-  state: "waiting" | "running" | "ended" = "waiting"
+  state: "ticket" | "waiting" | "running" | "ended"
+  readonly bounded: Owner
+  /** Rank of its class. */
+  readonly rank: number
+  /** Hash of whom it is accounted to; 0 for nobody. */
+  readonly tenant: number
   /** Why it was turned away while it waited. */
   refusal: Refusal | undefined = undefined
-  /** Start of the wait, later of the work; absolute milliseconds. */
+  /** When it became what it is: absolute milliseconds. */
   since: number
   /** Milliseconds it waited; final once it is granted. */
   waited = 0
-  readonly deadline: number
+  deadline: number
   /** Own estimate of the work in milliseconds, if the caller had one. */
   readonly service: number | undefined
   /** The wait it was promised; undefined while nothing was known. */
-  readonly promised: number | undefined
+  promised: number | undefined
   /** Let in although the estimate said no, to find out whether it is still true. */
   probe = false
   /** Set by whoever waits; called once, after the state has changed. */
@@ -25,17 +41,37 @@ export class Entry {
   list: List | undefined = undefined
   previous: Entry | undefined = undefined
   next: Entry | undefined = undefined
+  /** The queue of its tenant, once the line is parted; still known while it runs. */
+  queue: Queue | undefined = undefined
+  before: Entry | undefined = undefined
+  after: Entry | undefined = undefined
 
   constructor(
+    bounded: Owner,
+    state: "ticket" | "waiting",
     since: number,
     deadline: number,
     service: number | undefined,
     promised: number | undefined,
+    rank: number,
+    tenant: number,
   ) {
+    this.bounded = bounded
+    this.state = state
     this.since = since
     this.deadline = deadline
     this.service = service
     this.promised = promised
+    this.rank = rank
+    this.tenant = tenant
+  }
+
+  get open(): boolean {
+    return this.state === "ticket"
+  }
+
+  release(): void {
+    this.bounded.settle(this)
   }
 }
 

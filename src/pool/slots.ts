@@ -1,36 +1,14 @@
-import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
+import type { Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
+import { usual } from "../bounded/rank.ts"
 import { counters, type Reason, type Refusal } from "../bounded/Refused.ts"
-import * as ServiceTime from "../bounded/ServiceTime.ts"
-import { Entry, List } from "./entry.ts"
+import type { ServiceTime } from "../bounded/ServiceTime.ts"
+import { Entry, List, type Owner } from "./entry.ts"
+import { Estimate, type Outcome, probeEveryMs } from "./estimate.ts"
+import { Line } from "./line.ts"
 
-/** How a slot came back: only completed work tells how long work takes. */
-export type Outcome = "completed" | "cancelled"
-
-class SlotTicket implements Ticket {
-  open = true
-  readonly bounded: Slots
-  readonly service: number | undefined
-  readonly promised: number | undefined
-  readonly probe: boolean
-
-  constructor(
-    bounded: Slots,
-    service: number | undefined,
-    promised: number | undefined,
-    probe: boolean,
-  ) {
-    this.bounded = bounded
-    this.service = service
-    this.promised = promised
-    this.probe = probe
-  }
-
-  release(): void {
-    this.bounded.settle(this)
-  }
-}
+export type { Outcome }
 
 /** What the line adds to the common statistics. */
 export interface SlotsStats extends Stats {
@@ -42,18 +20,21 @@ export interface SlotsStats extends Stats {
   readonly serviceMs: number
 }
 
-export interface Options {
+/** What can be changed at run time. */
+export interface Limits {
+  readonly capacity?: number | undefined
+  readonly queueCapacity?: number | undefined
+  readonly margin?: number | undefined
+}
+
+export interface Options extends Limits {
   readonly kind: string
   readonly name: string
   readonly capacity: number
-  readonly queueCapacity?: number | undefined
   readonly expectedMs?: number | undefined
-  readonly margin?: number | undefined
   readonly shed?: boolean | undefined
+  readonly lifo?: boolean | undefined
 }
-
-/** Shortest time without a completion before a probe, and between two probes. */
-const probeEveryMs = 1000
 
 /**
  * Slots and the bounded line before them: the synchronous core of every pool and bulkhead. Time
@@ -61,47 +42,35 @@ const probeEveryMs = 1000
  *
  * Rules:
  * - A slot is handed to the next waiter before that one is woken. A newcomer takes a free slot only
- *   if nobody waits, so whoever was let in is never overtaken (cockatiel and Effect's Semaphore
- *   let newcomers in between).
+ *   if nobody waits, so whoever was let in is never overtaken by one who was not (cockatiel and
+ *   Effect's Semaphore let newcomers in between). Who is next is the affair of the {@link Line}.
  * - Open tickets count as ahead of a newcomer, at the door. A ticket holds a place in the count, not
  *   a slot: its place in line is that of its acquire, because a slot kept idle for a request that
  *   still decodes its body is a slot lost.
- * - Work in progress, waiters and tickets together never exceed `capacity + queueCapacity`.
+ * - Work in progress, waiters and tickets together never exceed `capacity + queueCapacity`, unless
+ *   these were lowered meanwhile. Into a full line a newcomer comes only in the place of another
+ *   (`Displaced`), and only if it could finish there in time.
  * - Unknown service time, neither declared by a caller: only the bound on the queue limits the first
  *   burst. When the first sample arrives, the line is swept once, and who can no longer make it is
  *   refused as `Late`.
- * - An old estimate does not refuse for ever: while slots are free and nothing has completed for a
- *   second, one piece of work per second is let in as a probe, and the first completion after such a
- *   drought replaces the estimate. So one outage, in which all work was cancelled at its deadline,
- *   is over within a second of its end.
  */
-export class Slots implements Bounded {
+export class Slots implements Owner {
   readonly kind: string
   readonly name: string
-  readonly queueCapacity: number
-  readonly service: ServiceTime.ServiceTime
-  capacity: number
+  readonly service: ServiceTime
+  queueCapacity: number
   #margin: number
   #sheds: boolean
-  /** The estimate is what a caller expects; the first sample replaces it. */
-  #assumed = false
   #running = new List()
-  #waiters = new List()
-  #tickets = 0
+  readonly #estimate: Estimate
+  readonly #line: Line
   #highWater = 0
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
-  #completedAt: number | undefined = undefined
-  #probedAt = -Infinity
-  /** When the estimate was last replaced. */
-  #epoch = -Infinity
-  /** Cancelled work has raised the estimate since anything completed. */
-  #raised = false
-  #codel = Codel.make()
   #refused = counters()
   // One object for all predictions, so that a decision allocates nothing.
   #now = 0
-  #line = {
+  #view = {
     capacity: 0,
     inUse: 0,
     ahead: 0,
@@ -113,11 +82,16 @@ export class Slots implements Bounded {
   constructor(options: Options) {
     this.kind = options.kind
     this.name = options.name
-    this.capacity = options.capacity
     this.queueCapacity = options.queueCapacity ?? Math.max(64, 16 * options.capacity)
     this.#margin = options.margin ?? 0
     this.#sheds = options.shed ?? false
-    this.service = ServiceTime.make({ expectedMs: options.expectedMs })
+    this.#estimate = new Estimate(options.expectedMs)
+    this.service = this.#estimate.service
+    this.#line = new Line(options.capacity, this.service, options.lifo ?? false)
+  }
+
+  get capacity(): number {
+    return this.#line.capacity
   }
 
   /** A slot or a place in line (see the entry's state), or why not. */
@@ -125,32 +99,44 @@ export class Slots implements Bounded {
     now: number,
     deadline: number,
     ticket?: Ticket,
+    rank: number = usual,
+    tenant = 0,
   ): Entry | Refusal {
-    const held = ticket instanceof SlotTicket && ticket.bounded === this && ticket.open
+    const held = ticket instanceof Entry && ticket.bounded === this && ticket.open
       ? ticket
       : undefined
-    if (held !== undefined) this.settle(held)
+    if (held !== undefined) {
+      this.settle(held)
+      rank = held.rank
+      tenant = held.tenant
+    }
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    const ahead = held === undefined ? this.#waiters.size + this.#tickets : this.#waiters.size
-    const wait = this.#predict(now, ahead)
-    if (held === undefined && !this.#room()) return this.#refuse("QueueFull", now, wait)
+    const wait = this.#predict(now, rank, tenant, held === undefined)
+    const victim = held === undefined && !this.#room() ? this.#victim(rank, tenant) : undefined
+    if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Who has a ticket was promised that it can finish. The promise is broken only if it has become
     // impossible, or if nothing was known when it was given.
     const counted = held?.promised === undefined ? wait : 0
     const margin = held === undefined ? this.#margin : 0
-    const feasible = this.#feasible(counted, this.#own(held?.service), deadline - now, margin)
+    const own = this.#estimate.own(held?.service)
+    const feasible = this.#feasible(counted, own, deadline - now, margin)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
     if (!feasible && !probe) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
     }
+    if (victim !== undefined) this.#displace(victim, now)
     const promised = this.service.known ? wait : undefined
-    const entry = new Entry(now, deadline, held?.service, promised)
+    const entry = held ??
+      new Entry(this, "waiting", now, deadline, undefined, promised, rank, tenant)
+    entry.since = now
+    entry.deadline = deadline
+    entry.promised = promised
     entry.probe = probe
-    if (this.#waiters.size === 0 && this.#running.size < this.capacity) {
-      this.#codel.drained()
-      this.#start(entry, now)
+    if (this.#line.waiters.size === 0 && this.#running.size < this.capacity) {
+      this.#start(entry, now, false)
     } else {
-      this.#waiters.append(entry)
+      entry.state = "waiting"
+      this.#line.append(entry, now)
       this.#mark()
     }
     return entry
@@ -159,88 +145,82 @@ export class Slots implements Bounded {
   /** Gives a slot back, once; the next waiter gets it before this returns. */
   leave(entry: Entry, now: number, outcome: Outcome): void {
     if (entry.list !== this.#running) return
-    this.#running.remove(entry)
-    entry.state = "ended"
-    const elapsed = Math.max(0, now - entry.since)
-    if (outcome === "completed") this.#learn(elapsed, entry.probe, now)
-    // Work from before a drought ended says nothing about the time after it.
-    else if (entry.since >= this.#epoch) {
-      const before = this.service.estimate
-      this.service.observeCensored(elapsed)
-      if (this.service.estimate > before) this.#raised = true
-    }
+    this.#end(entry, now)
+    if (this.#estimate.ended(entry.since, entry.probe, now, outcome)) this.#sweep(now)
     this.#handOver(now)
   }
 
   /** Takes a waiter out of the line, or gives back the slot it was handed but never used. */
   abandon(entry: Entry, now: number): void {
     entry.wake = undefined
-    if (entry.list === this.#waiters) {
-      this.#waiters.remove(entry)
+    if (entry.list === this.#line.waiters) {
+      this.#line.remove(entry)
       entry.state = "ended"
-      if (this.#waiters.size === 0) this.#codel.drained()
     } else if (entry.list === this.#running) {
-      this.#running.remove(entry)
-      entry.state = "ended"
+      this.#end(entry, now)
       this.#handOver(now)
     }
   }
 
   /** Who has waited longest. */
   get oldest(): Entry | undefined {
-    return this.#waiters.head
+    return this.#line.waiters.head
   }
 
   /** Refuses a waiter whose limit on waiting has passed. */
   expire(entry: Entry, now: number): void {
-    if (entry.list === this.#waiters) this.#turnAway(entry, "Late", now)
+    if (entry.list === this.#line.waiters) this.#turnAway(entry, "Late", now)
   }
 
   reserve(request: Request): Ticket | Refusal {
     const { now, service } = request
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    if (!this.service.known && service !== undefined && service > 0) {
-      this.service.replace(service)
-      this.#assumed = true
-    }
-    const wait = this.#predict(now, this.#waiters.size + this.#tickets)
-    if (!this.#room()) return this.#refuse("QueueFull", now, wait)
+    this.#estimate.declared(service)
+    const rank = request.criticality ?? usual
+    const tenant = request.tenant ?? 0
+    const wait = this.#predict(now, rank, tenant, true)
+    const victim = this.#room() ? undefined : this.#victim(rank, tenant)
+    if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Asked for last: to find it out may cost more than all of the above.
     const { deadline } = request
-    const own = service ?? this.#own(undefined)
+    const own = service ?? this.#estimate.own(undefined)
     const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
     const probe = !feasible && this.#mayProbe(now, deadline)
     if (!feasible && !probe) return this.#refuse("Infeasible", now, wait)
-    this.#tickets++
+    if (victim !== undefined) this.#displace(victim, now)
+    const promised = this.service.known ? wait : undefined
+    const ticket = new Entry(this, "ticket", now, deadline, service, promised, rank, tenant)
+    ticket.probe = probe
+    this.#line.promise(ticket, now)
     this.#mark()
-    return new SlotTicket(this, service, this.service.known ? wait : undefined, probe)
+    return ticket
   }
 
   /** Ends a ticket; a second call does nothing. */
-  settle(ticket: SlotTicket): void {
+  settle(ticket: Entry): void {
     if (!ticket.open) return
-    ticket.open = false
-    this.#tickets--
+    ticket.state = "ended"
+    this.#line.settle(ticket)
   }
 
   predict(now: number): number {
-    return this.#predict(now, this.#waiters.size + this.#tickets)
+    return this.#predict(now, usual, 0, true)
   }
 
   stats(now: number): SlotsStats {
-    const oldest = this.#waiters.head
+    const { oldest } = this
     return {
       kind: this.kind,
       name: this.name,
       capacity: this.capacity,
       inUse: this.#running.size,
-      waiting: this.#waiters.size + this.#tickets,
+      waiting: this.#line.queued,
       queueCapacity: this.queueCapacity,
       highWater: this.#highWater,
       oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.since),
       predictedWaitMs: this.predict(now),
       refused: { ...this.#refused },
-      tickets: this.#tickets,
+      tickets: this.#line.tickets,
       started: this.#started,
       serviceMs: this.service.estimate,
     }
@@ -249,31 +229,37 @@ export class Slots implements Bounded {
   /** Refuses all waiters and everything new; running work keeps its slots. */
   close(now: number, reason: "Closed" | "ShuttingDown" = "Closed"): void {
     this.#closed ??= reason
-    while (this.#waiters.head !== undefined) this.#turnAway(this.#waiters.head, reason, now)
+    for (let it = this.oldest; it !== undefined; it = this.oldest) this.#turnAway(it, reason, now)
   }
 
   /** Changes the number of slots. Running work is not cut short when there are fewer. */
   resize(capacity: number, now: number): void {
-    this.capacity = capacity
+    this.update({ capacity }, now)
+  }
+
+  /** Changes limits. Nobody who was let in has to go: lower ones hold for newcomers. */
+  update(limits: Limits, now: number): void {
+    this.#line.capacity = limits.capacity ?? this.#line.capacity
+    this.queueCapacity = limits.queueCapacity ?? this.queueCapacity
+    this.#margin = limits.margin ?? this.#margin
     this.#handOver(now)
   }
 
   #handOver(now: number): void {
     let entry: Entry | undefined
-    while (this.#running.size < this.capacity && (entry = this.#waiters.head) !== undefined) {
+    while (this.#running.size < this.capacity && (entry = this.#line.next(now)) !== undefined) {
       const wait = Math.max(0, now - entry.since)
-      if (!this.#feasible(0, this.#own(entry.service), entry.deadline - now)) {
+      if (!this.#feasible(0, this.#estimate.own(entry.service), entry.deadline - now)) {
         this.#turnAway(entry, "Late", now)
       } else if (this.#shed(entry, now, wait)) {
         this.#turnAway(entry, "Shed", now)
       } else {
-        this.#waiters.remove(entry)
+        this.#line.remove(entry)
         entry.waited = wait
-        this.#start(entry, now)
+        this.#start(entry, now, true)
         entry.wake?.()
       }
     }
-    if (this.#waiters.size === 0) this.#codel.drained()
   }
 
   // CoDel knows no deadlines: it would shed the tail of a burst that was admitted because it can
@@ -283,54 +269,68 @@ export class Slots implements Bounded {
   // for: workers in a closed loop keep a line standing rightly, and a stall of the event loop was
   // seen to make failed predictions of it.
   #shed(entry: Entry, now: number, wait: number): boolean {
-    const service = this.service.mean
-    const standing = this.#codel.dequeued(now, wait, service, this.capacity)
-    return this.#sheds && standing && entry.deadline === Infinity && entry.promised !== undefined &&
-      wait > 2 * (entry.promised + Codel.target(service, this.capacity))
+    const { codel } = this.#line.lanes[entry.rank]!
+    const standing = codel.dequeued(now, wait, this.service.mean, this.capacity)
+    return this.#sheds && standing && entry.deadline === Infinity && this.#line.broken(entry, now)
   }
 
   #sweep(now: number): void {
-    let entry = this.#waiters.head
-    let ahead = 0
+    const kept = new Map<unknown, number>()
+    let entry = this.oldest
     while (entry !== undefined) {
       const next: Entry | undefined = entry.next
-      const wait = this.#predict(now, ahead)
-      if (this.#feasible(wait, this.#own(entry.service), entry.deadline - now)) ahead++
-      else this.#turnAway(entry, "Late", now)
+      const position = kept.get(entry.queue) ?? 0
+      const wait = this.#wait(now, this.#line.aheadOf(entry, position))
+      if (this.#feasible(wait, this.#estimate.own(entry.service), entry.deadline - now)) {
+        kept.set(entry.queue, position + 1)
+      } else this.#turnAway(entry, "Late", now)
       entry = next
     }
   }
 
-  #start(entry: Entry, now: number): void {
+  #start(entry: Entry, now: number, waited: boolean): void {
     entry.state = "running"
     entry.since = now
     this.#running.append(entry)
+    this.#line.started(entry, now, waited)
     this.#started++
   }
 
+  #end(entry: Entry, now: number): void {
+    this.#running.remove(entry)
+    this.#line.ended(entry, now)
+    entry.state = "ended"
+  }
+
   #turnAway(entry: Entry, reason: Reason, now: number): void {
-    this.#waiters.remove(entry)
+    this.#line.remove(entry)
+    entry.queue = undefined
     entry.state = "ended"
     entry.waited = Math.max(0, now - entry.since)
     entry.refusal = this.#refuse(reason, now)
     entry.wake?.()
   }
 
+  /** `null` when a full line has nobody who would have to go for such a newcomer. */
+  #victim(rank: number, tenant: number): Entry | null {
+    return this.#line.victim(rank, tenant, this.capacity + this.queueCapacity) ?? null
+  }
+
+  /** A waiter hears of it at once; who still had its ticket comes as a newcomer to its acquire. */
+  #displace(victim: Entry, now: number): void {
+    if (victim.open) {
+      this.settle(victim)
+      this.#refused.Displaced++
+    } else this.#turnAway(victim, "Displaced", now)
+  }
+
   #room(): boolean {
-    const population = this.#running.size + this.#waiters.size + this.#tickets
-    return population < this.capacity + this.queueCapacity
+    return this.#running.size + this.#line.queued < this.capacity + this.queueCapacity
   }
 
   #mark(): void {
-    const waiting = this.#waiters.size + this.#tickets
+    const waiting = this.#line.queued
     if (waiting > this.#highWater) this.#highWater = waiting
-  }
-
-  // What a request expects covers all of its work, part of which may be behind it when it gets here.
-  // What counts from now on is the time in the slot.
-  #own(declared: number | undefined): number {
-    const inSlot = this.#assumed ? 0 : this.service.estimate
-    return declared === undefined ? inSlot : Math.min(declared, inSlot)
   }
 
   #feasible(wait: number, own: number, timeLeft: number, margin = 0): boolean {
@@ -339,37 +339,26 @@ export class Slots implements Bounded {
       Feasibility.decide(wait, own, timeLeft, margin)
   }
 
-  #learn(elapsed: number, probe: boolean, now: number): void {
-    const blind = !this.service.known
-    const drought = this.#raised && now - (this.#completedAt ?? now) >= probeEveryMs
-    if (probe || drought || this.#assumed) {
-      this.service.replace(elapsed)
-      this.#epoch = now
-    } else this.service.observe(elapsed)
-    this.#completedAt = now
-    this.#raised = this.#assumed = false
-    if (blind) this.#sweep(now)
-  }
-
   #mayProbe(now: number, deadline: number): boolean {
-    const since = Math.max(this.#completedAt ??= now, this.#probedAt)
-    const free = this.capacity - this.#running.size
-    if (deadline <= now || this.#waiters.size >= free || now - since < probeEveryMs) return false
-    this.#probedAt = now
-    return true
+    const spare = this.capacity - this.#running.size - this.#line.waiters.size
+    return this.#estimate.mayProbe(now, deadline, spare)
   }
 
-  #predict(now: number, ahead: number): number {
-    const line = this.#line
+  #predict(now: number, rank: number, tenant: number, tickets: boolean): number {
+    return this.#wait(now, this.#line.ahead(rank, tenant, tickets))
+  }
+
+  #wait(now: number, ahead: number): number {
+    const view = this.#view
     this.#now = now
-    line.capacity = this.capacity
-    line.inUse = this.#running.size
-    line.ahead = ahead
-    line.service = this.service.known
+    view.capacity = this.capacity
+    view.inUse = this.#running.size
+    view.ahead = ahead
+    view.service = this.service.known
       ? this.service.mean
       // At least as long as the oldest work has taken already.
-      : Math.max(this.service.estimate, line.inUse === 0 ? 0 : line.elapsedAt(0))
-    return Feasibility.predictWait(line)
+      : Math.max(this.service.estimate, view.inUse === 0 ? 0 : view.elapsedAt(0))
+    return Feasibility.predictWait(view)
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
@@ -383,7 +372,7 @@ export class Slots implements Bounded {
       resource: this.name,
       inUse: this.#running.size,
       capacity: this.capacity,
-      waiting: this.#waiters.size + this.#tickets,
+      waiting: this.#line.queued,
       predictedWaitMs: wait,
       retryAfterMs: Math.max(1, drain),
     }

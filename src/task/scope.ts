@@ -1,5 +1,6 @@
 import { Context, type Fiber } from "effect"
 import type { Bounded, Ticket } from "../bounded/Bounded.ts"
+import { usual } from "../bounded/rank.ts"
 import type { CancelReason } from "./reason.ts"
 
 /** What the pools below may read and write of the task above them. */
@@ -26,6 +27,10 @@ export class CancelScope {
   readonly task: TaskAccount | undefined
   /** Tickets taken at the door; shared by all frames of one request. */
   readonly tickets: ReadonlyArray<Ticket> | undefined
+  /** Rank of the class of the work. */
+  readonly rank: number
+  /** Hash of whom the work is accounted to; 0 for nobody. */
+  readonly tenant: number
   /** The bounded thing of which the work in this frame holds a slot; cleared when that ends. */
   holds: Bounded | undefined
   private why: CancelReason | undefined
@@ -46,12 +51,16 @@ export class CancelScope {
     task: TaskAccount | undefined,
     tickets: ReadonlyArray<Ticket> | undefined,
     holds: Bounded | undefined,
+    rank: number = parent === undefined ? usual : parent.rank,
+    tenant: number = parent === undefined ? 0 : parent.tenant,
   ) {
     this.parent = parent
     this.limit = deadline
     this.task = task
     this.tickets = tickets
     this.holds = holds
+    this.rank = rank
+    this.tenant = tenant
     this.why = undefined
     this.until = undefined
     this.under = parent === undefined ? undefined : parent.cancelledFrame()

@@ -10,6 +10,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import * as Admission from "../../../src/admission/Admission.ts"
+import { nobody } from "../../../src/admission/Caller.ts"
 import { Compiled } from "../../../src/edge/compiled.ts"
 import * as Policy from "../../../src/edge/Policy.ts"
 import * as Server from "../../../src/edge/Server.ts"
@@ -35,7 +36,9 @@ const Routes = Layer.effectDiscard(Effect.gen(function* () {
   yield* router.add(
     "GET",
     "/hello",
-    kind === "bare" ? hello : supervise(compiled, { admission, tree }, hello) as typeof hello,
+    kind === "bare"
+      ? hello
+      : supervise(compiled, { admission, tree, callers: nobody }, hello) as typeof hello,
   )
   const http = yield* HttpServer.HttpServer
   yield* http.serve(router.asHttpEffect())

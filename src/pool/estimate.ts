@@ -1,0 +1,77 @@
+import * as ServiceTime from "../bounded/ServiceTime.ts"
+
+/** Shortest time without a completion before a probe, and between two probes. */
+export const probeEveryMs = 1000
+
+/** How a slot came back: only completed work tells how long work takes. */
+export type Outcome = "completed" | "cancelled"
+
+/**
+ * What is known of the service time, and when to doubt it.
+ *
+ * An old estimate does not refuse for ever: while slots are free and nothing has completed for a
+ * second, one piece of work per second is let in as a probe, and the first completion after such a
+ * drought replaces the estimate. So one outage, in which all work was cancelled at its deadline, is
+ * over within a second of its end.
+ */
+export class Estimate {
+  readonly service: ServiceTime.ServiceTime
+  /** The estimate is what a caller expects; the first sample replaces it. */
+  #assumed = false
+  #completedAt: number | undefined = undefined
+  #probedAt = -Infinity
+  /** When the estimate was last replaced. */
+  #epoch = -Infinity
+  /** Cancelled work has raised the estimate since anything completed. */
+  #raised = false
+
+  constructor(expectedMs: number | undefined) {
+    this.service = ServiceTime.make({ expectedMs })
+  }
+
+  /** Believes what a caller declares, while nothing else is known. */
+  declared(service: number | undefined): void {
+    if (this.service.known || service === undefined || !(service > 0)) return
+    this.service.replace(service)
+    this.#assumed = true
+  }
+
+  // What a request expects covers all of its work, part of which may be behind it when it gets here.
+  // What counts from now on is the time in the slot.
+  own(declared: number | undefined): number {
+    const inSlot = this.#assumed ? 0 : this.service.estimate
+    return declared === undefined ? inSlot : Math.min(declared, inSlot)
+  }
+
+  /** Work has ended that got its slot at `since`; true when it is the first of which anything is known. */
+  ended(since: number, probe: boolean, now: number, outcome: Outcome): boolean {
+    const elapsed = Math.max(0, now - since)
+    if (outcome === "completed") return this.#completed(elapsed, probe, now)
+    // Work from before a drought ended says nothing about the time after it.
+    if (since < this.#epoch) return false
+    const before = this.service.estimate
+    this.service.observeCensored(elapsed)
+    if (this.service.estimate > before) this.#raised = true
+    return false
+  }
+
+  /** Whether work that seems hopeless may find out; `spare` slots are left for it. */
+  mayProbe(now: number, deadline: number, spare: number): boolean {
+    const since = Math.max(this.#completedAt ??= now, this.#probedAt)
+    if (deadline <= now || spare <= 0 || now - since < probeEveryMs) return false
+    this.#probedAt = now
+    return true
+  }
+
+  #completed(elapsed: number, probe: boolean, now: number): boolean {
+    const blind = !this.service.known
+    const drought = this.#raised && now - (this.#completedAt ?? now) >= probeEveryMs
+    if (probe || drought || this.#assumed) {
+      this.service.replace(elapsed)
+      this.#epoch = now
+    } else this.service.observe(elapsed)
+    this.#completedAt = now
+    this.#raised = this.#assumed = false
+    return blind
+  }
+}
