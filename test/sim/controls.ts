@@ -3,7 +3,7 @@ import * as Codel from "../../src/bounded/Codel.ts"
 import type { No, Policy } from "./control.ts"
 import { onFifo } from "./fifo.ts"
 import { limited } from "./limited.ts"
-import { weir } from "./ours.ts"
+import { weir, weirWithMargin } from "./ours.ts"
 import { Aimd } from "./policies/aimd.ts"
 import { Dagor } from "./policies/dagor.ts"
 import { EnvoyGradient } from "./policies/envoy.ts"
@@ -23,6 +23,7 @@ const bounded = (_now: number, inside: number): No | undefined => inside >= tune
 /** All of them; ours first. */
 export const policies: ReadonlyArray<Policy> = [
   weir,
+  weirWithMargin,
   onFifo(
     "none",
     "a pool without a bound, work goes on when the client has left",

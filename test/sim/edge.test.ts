@@ -20,13 +20,14 @@ const deadlineMs = 311
 const everyMs = 6
 const count = 300
 
-/** Three times what the pool can serve: 4 slots, 70 ms each. */
+/** Three times what the pool can serve: 4 slots, 70 ms each. One in three leaves before it is served. */
 const scenario: Scenario = {
   id: "edge",
   title: "the same requests as over HTTP",
   catches: "a seam that does not do what the edge does",
   pool: { capacity: 4, serviceMs },
   deadlineMs,
+  clients: { default: { leaves: 1 / 3 } },
   phases: [
     { name: "3x", seconds: count * everyMs / 1000, rate: 1000 / everyMs, arrival: "constant" },
   ],
@@ -66,41 +67,58 @@ const settle = Effect.promise(async () => {
   for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve))
 })
 
-const overHttp = Effect.gen(function* () {
-  const router = yield* HttpRouter.HttpRouter
-  const context = yield* Effect.scopedWith(() => Effect.context<never>())
-  const clock = yield* Clock.Clock
-  const tree = yield* TaskTree
-  const handler = makeHandler(router.asHttpEffect(), context as never, undefined, new Set())
-  const answers: Array<string> = []
-  for (let i = 0; i < count; i++) {
-    const request = new Request("http://x/work", {
-      headers: { "request-timeout": String(deadlineMs) },
-    })
-    const sent = clock.currentTimeMillisUnsafe()
-    Promise.resolve(handler(request, undefined as never)).then((response) => {
-      answers[i] = `${response.status} after ${clock.currentTimeMillisUnsafe() - sent}`
-    })
-    yield* settle
-    for (let ms = 0; ms < everyMs; ms += 2) yield* Effect.andThen(TestClock.adjust(2), settle)
-  }
-  for (let ms = 0; ms < deadlineMs; ms += 2) yield* Effect.andThen(TestClock.adjust(2), settle)
-  expect(yield* tree.size).toBe(0)
-  return answers
-})
+/** Sends the same requests at the same times over HTTP; their clients leave at the given times. */
+const overHttp = (leaves: ReadonlyArray<number>) =>
+  Effect.gen(function* () {
+    const router = yield* HttpRouter.HttpRouter
+    const context = yield* Effect.scopedWith(() => Effect.context<never>())
+    const clock = yield* Clock.Clock
+    const tree = yield* TaskTree
+    const handler = makeHandler(router.asHttpEffect(), context as never, undefined, new Set())
+    const answers: Array<string> = []
+    const clients: Array<AbortController> = []
+    for (let now = 0; now < count * everyMs + deadlineMs; now++) {
+      if (now % everyMs === 0 && clients.length < count) {
+        const i = clients.push(new AbortController()) - 1
+        const request = new Request("http://x/work", {
+          headers: { "request-timeout": String(deadlineMs) },
+          signal: clients[i]!.signal,
+        })
+        Promise.resolve(handler(request, undefined as never)).then((response) => {
+          const after = clock.currentTimeMillisUnsafe() - now
+          answers[i] ??= response.status === 499 ? "left" : `${response.status} after ${after}`
+        })
+        yield* settle
+      }
+      leaves.forEach((at, i) => {
+        if (at !== now || answers[i] !== undefined) return
+        answers[i] = "left"
+        clients[i]!.abort()
+      })
+      yield* settle
+      yield* TestClock.adjust(1)
+      yield* settle
+    }
+    expect(yield* tree.size).toBe(0)
+    return answers
+  })
 
 describe("the seam", () => {
   it.effect("decides for each of 300 requests as the service does behind HTTP", () =>
     Effect.gen(function* () {
       const answers: Array<string> = []
+      const leaves: Array<number> = []
       simulate(scenario, weir, {
         onAnswer: (call, now) => {
+          leaves[call.operation] = call.leavesAt
           const status = call.outcome === "ok" ? 200 : 503
-          answers[call.operation] = `${status} after ${Math.round(now - call.sentAt)}`
+          const after = Math.round(now - call.sentAt)
+          answers[call.operation] = call.outcome === "left" ? "left" : `${status} after ${after}`
         },
       })
-      expect(yield* overHttp).toEqual(answers)
-      const served = answers.filter((answer) => answer.startsWith("200"))
-      expect([served.length > 100, served.length < 200]).toEqual([true, true])
+      expect(yield* overHttp(leaves)).toEqual(answers)
+      const served = answers.filter((answer) => answer.startsWith("200")).length
+      const left = answers.filter((answer) => answer === "left").length
+      expect([served > 80, left > 30]).toEqual([true, true])
     }).pipe(Effect.provide(layer)))
 })

@@ -87,6 +87,8 @@ export interface PhaseFigures extends Figures {
    * never so.
    */
   readonly recoveryMs: number
+  /** The same of what the oracle says could have been served. */
+  readonly possibleRecoveryMs: number
   /** By client, served requests of each tenant. */
   readonly tenants: Readonly<Record<string, ReadonlyArray<{ sent: number; ok: number }>>>
 }
@@ -122,10 +124,19 @@ export class Ledger {
   readonly #tenants: ReadonlyArray<ReadonlyArray<ReadonlyArray<{ sent: number; ok: number }>>>
   readonly #sentBins: Int32Array
   readonly #okBins: Int32Array
+  readonly #possibleBins: Int32Array
+  readonly #samples: boolean
   #endedAt = 0
   #dropped = 0
 
-  constructor(scenario: Scenario, policy: string, seed: number, senders: ReadonlyArray<Sender>) {
+  constructor(
+    scenario: Scenario,
+    policy: string,
+    seed: number,
+    senders: ReadonlyArray<Sender>,
+    samples: boolean,
+  ) {
+    this.#samples = samples
     this.#scenario = scenario
     this.#policy = policy
     this.#seed = seed
@@ -137,9 +148,11 @@ export class Ledger {
     const bins = Math.ceil(lengthOf(scenario) / binMs) + 1
     this.#sentBins = new Int32Array(bins)
     this.#okBins = new Int32Array(bins)
+    this.#possibleBins = new Int32Array(bins)
   }
 
-  sent(call: Call): void {
+  sent(call: Call, possible: boolean): void {
+    if (possible) this.#count(this.#possibleBins, call)
     const cell = this.#cell(call)
     cell.sent++
     if (call.attempt === 1) cell.operations++
@@ -160,11 +173,11 @@ export class Ledger {
   /** It has its slot, or waits no more. */
   waited(call: Call, now: number): void {
     const cell = this.#cell(call)
-    if (call.state === "running") cell.waits.push(call.waitedMs)
+    if (call.state === "running" && this.#samples) cell.waits.push(call.waitedMs)
     const { watched } = call
     if (watched === undefined) return
     call.watched = undefined
-    if (call.state !== "running") return
+    if (call.state !== "running" || !this.#samples) return
     for (let i = 0; i < watched.length; i += 2) {
       cell.promises.push(Math.abs(now - watched[i]! - watched[i + 1]!) / watched[i + 1]!)
     }
@@ -176,7 +189,7 @@ export class Ledger {
     if (outcome === "ok") {
       cell.ok++
       cell.operationsOk++
-      cell.latencies.push(now - call.sentAt)
+      if (this.#samples) cell.latencies.push(now - call.sentAt)
       this.#tenants[call.phase]![call.sender.index]![call.tenant]!.ok++
       this.#count(this.#okBins, call)
       return
@@ -202,7 +215,8 @@ export class Ledger {
     let from = 0
     const phases = this.#scenario.phases.map((phase, index): PhaseFigures => {
       const to = from + phase.seconds * 1000
-      const recoveryMs = this.#recovery(from, to)
+      const recoveryMs = this.#recovery(this.#okBins, from, to)
+      const possibleRecoveryMs = this.#recovery(this.#possibleBins, from, to)
       from = to
       const clients = Object.fromEntries(
         this.#senders.map(({ name }, at) => [name, figures([this.#cells[index]![at]!])]),
@@ -216,6 +230,7 @@ export class Ledger {
         possible: possible?.phases[index],
         clients,
         recoveryMs,
+        possibleRecoveryMs,
         tenants: Object.fromEntries(
           this.#senders.map(({ name }, at) => [name, this.#tenants[index]![at]!]),
         ),
@@ -253,7 +268,7 @@ export class Ledger {
     if (bin < bins.length) bins[bin]! += by
   }
 
-  #recovery(from: number, to: number): number {
+  #recovery(bins: Int32Array, from: number, to: number): number {
     const first = Math.round(from / binMs)
     const end = Math.round(to / binMs)
     const window = Math.min(1000 / binMs, end - first)
@@ -262,7 +277,7 @@ export class Ledger {
       let ok = 0
       for (let bin = start; bin < start + window; bin++) {
         sent += this.#sentBins[bin]!
-        ok += this.#okBins[bin]!
+        ok += bins[bin]!
       }
       if (ok < 0.99 * sent) return start === end - window ? Infinity : (start + 1 - first) * binMs
     }

@@ -133,9 +133,11 @@ export class Ceiling {
       !scenario.phases.some(({ fault }) => typeof fault === "object")
   }
 
-  sent(call: Call): void {
+  /** Whether it could have been served, where that is known at once. */
+  sent(call: Call): boolean {
     const group = this.#groupOf[call.sender.index]
-    if (group === undefined || this.#doomed(call)) return
+    if (group === undefined || this.#doomed(call)) return false
+    let could = group.lines.length > 0
     group.jobs?.all.push({
       release: this.#main.done(call.sentAt),
       work: call.works[0]!,
@@ -144,7 +146,9 @@ export class Ceiling {
     })
     for (const { after, before, fleet, served, work } of group.lines) {
       if (fleet.serves(call.sentAt + before, work, call.deadline - after)) served[call.phase]!++
+      else could = false
     }
+    return could
   }
 
   /** Nothing where clients leave for reasons of their own, or where it would take too long to find out. */

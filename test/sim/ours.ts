@@ -8,6 +8,8 @@ import { Effect, Layer } from "effect"
 import { Entry as Letter } from "../../src/actor/entry.ts"
 import { Mailbox } from "../../src/actor/memory.ts"
 import * as Admission from "../../src/admission/Admission.ts"
+import { type Caller, tenantOf } from "../../src/admission/Caller.ts"
+import { rankOf } from "../../src/admission/Criticality.ts"
 import type { Bounded, Ticket } from "../../src/bounded/Bounded.ts"
 import { isRefusal, type Refusal } from "../../src/bounded/Refused.ts"
 import * as Saturation from "../../src/bounded/Saturation.ts"
@@ -21,8 +23,10 @@ import type { Call } from "./call.ts"
 import type { Control, Ended, No, Policy, World } from "./control.ts"
 import { thingOf, thingsOf } from "./senders.ts"
 
-/** What a request holds. */
+/** What a request is to admission, and what it holds. */
 interface Held {
+  readonly rank: number
+  readonly tenant: number
   readonly tickets: ReadonlyArray<Ticket>
   entry: Entry | undefined
   letter: Letter | undefined
@@ -39,12 +43,20 @@ interface Place {
   readonly bound: number
 }
 
-/** Our admission. */
+/** Our admission, as it is by default. */
 export const weir: Policy = {
   name: "weir",
   about: "ours: feasibility at the door, tickets, slots",
   cancels: true,
-  make: (world) => new Ours(world),
+  make: (world) => new Ours(world, undefined),
+}
+
+/** Our admission with a reserve on what it predicts: `Bulkhead.Options.margin`. */
+export const weirWithMargin: Policy = {
+  name: "weir-margin",
+  about: "ours with a margin of 0.3",
+  cancels: true,
+  make: (world) => new Ours(world, 0.3),
 }
 
 class Ours implements Control {
@@ -52,7 +64,7 @@ class Ours implements Control {
   readonly #endpoints = new Map<string, Compiled>()
   readonly #places = new Map<string, Place>()
 
-  constructor(world: World) {
+  constructor(world: World, margin: number | undefined) {
     const { scenario } = world
     const registry = Saturation.makeUnsafe()
     this.#admission = Effect.runSync(
@@ -63,7 +75,7 @@ class Ours implements Control {
     )
     for (const name of thingsOf(scenario)) {
       const place = scenario.mailboxes?.[name] === undefined
-        ? new PoolPlace(world, name)
+        ? new PoolPlace(world, name, margin)
         : new ActorPlace(world, name)
       this.#places.set(name, place)
       registry.addUnsafe(place.bounded)
@@ -82,10 +94,17 @@ class Ours implements Control {
 
   enter(call: Call, now: number): No | undefined {
     const endpoint = this.#endpointOf(call)
+    const caller = callerOf(call)
+    // As `Ask` does.
+    const rank = Math.max(endpoint.rank, rankOf(caller?.criticality))
+    const tenant = tenantOf(caller)
     const tickets = this.#admission.enter(endpoint.uses, {
       now,
       deadline: now + call.sender.deadlineMs,
       service: endpoint.expectedMs(),
+      criticality: rank,
+      tenant,
+      caller,
     })
     if (isRefusal(tickets)) {
       endpoint.refused(tickets.reason)
@@ -93,7 +112,7 @@ class Ours implements Control {
     }
     endpoint.metrics.started()
     endpoint.inFlight++
-    call.memo = { tickets, entry: undefined, letter: undefined } satisfies Held
+    call.memo = { rank, tenant, tickets, entry: undefined, letter: undefined } satisfies Held
     return undefined
   }
 
@@ -149,6 +168,12 @@ class Ours implements Control {
   }
 }
 
+/** Who sends it, if anybody knows: a tenant among several, or somebody with a class of its own. */
+const callerOf = ({ sender, tenant }: Call): Caller | undefined =>
+  sender.tenants === undefined && sender.class === undefined
+    ? undefined
+    : { id: sender.name, tenant: `${sender.name} ${tenant}`, criticality: sender.class }
+
 const ticketFor = (call: Call, bounded: Bounded): Ticket | undefined =>
   held(call).tickets.find((ticket) => ticket.open && ticket.bounded === bounded)
 
@@ -157,10 +182,10 @@ class PoolPlace implements Place {
   readonly bounded: Slots
   readonly #world: World
 
-  constructor(world: World, name: string) {
+  constructor(world: World, name: string, margin: number | undefined) {
     const { capacity, queueCapacity } = thingOf(world.scenario, name)
     this.#world = world
-    this.bounded = new Slots({ kind: "pool", name, capacity, queueCapacity })
+    this.bounded = new Slots({ kind: "pool", name, capacity, queueCapacity, margin })
   }
 
   /** Who waits has a place in line, or a ticket; on free slots there are tickets beyond that. */
@@ -170,7 +195,8 @@ class PoolPlace implements Place {
 
   acquire(call: Call, now: number): void {
     const deadline = call.seenAt + call.sender.deadlineMs
-    const entry = this.bounded.enter(now, deadline, ticketFor(call, this.bounded))
+    const { rank, tenant } = held(call)
+    const entry = this.bounded.enter(now, deadline, ticketFor(call, this.bounded), rank, tenant)
     if (isRefusal(entry)) return this.#world.turnedAway(call, entry)
     held(call).entry = entry
     if (entry.state === "running") return this.#world.granted(call)

@@ -78,7 +78,7 @@ export interface Route {
 }
 
 /** The four classes, the most critical first. */
-export const criticalities = ["criticalPlus", "critical", "sheddablePlus", "sheddable"] as const
+export const criticalities = ["critical-plus", "critical", "sheddable-plus", "sheddable"] as const
 export type Criticality = typeof criticalities[number]
 
 /** What a client does with an answer other than 2xx, or with none. */
@@ -98,7 +98,7 @@ export interface Client {
   readonly route?: string
   /** Default `critical`. */
   readonly class?: Criticality
-  /** Each request comes from one of so many tenants, evenly. Default 1. */
+  /** Each request comes from one of so many tenants, evenly. Left out, nobody knows who sends it. */
   readonly tenants?: number
   /** The client leaves after that time; the scenario's if left out. */
   readonly deadlineMs?: number

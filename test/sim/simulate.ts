@@ -14,6 +14,11 @@ import { Timeline } from "./timeline.ts"
 export interface Options {
   /** Default 1. The same seed gives the same run. */
   readonly seed?: number
+  /**
+   * Keeps every latency and wait, for percentiles. Default true; without them a run takes no more memory
+   * the longer it is.
+   */
+  readonly samples?: boolean
   /** Told now and then, so that somebody can look at the process. */
   readonly onSecond?: (second: number) => void
   /** Told what each attempt has come to, as its client sees it. */
@@ -53,7 +58,13 @@ class Simulation implements World {
     this.#senders = sendersOf(scenario)
     this.#things = new Things(scenario)
     this.#main = Speed.of(scenario)
-    this.#ledger = new Ledger(scenario, policy.name, this.#seed, this.#senders)
+    this.#ledger = new Ledger(
+      scenario,
+      policy.name,
+      this.#seed,
+      this.#senders,
+      options.samples ?? true,
+    )
     this.#ceiling = new Ceiling(scenario, this.#senders)
     this.#control = policy.make(this)
     this.#plan(options.onSecond)
@@ -90,7 +101,10 @@ class Simulation implements World {
   }
 
   turnedAway(call: Call, no: No): void {
-    if (call.state === "waiting") this.#things.waits(call.sender.things[call.step]!, -1)
+    if (call.state === "waiting") {
+      this.#things.waits(call.sender.things[call.step]!, -1)
+      call.waitedMs += this.#time.now - call.waitSince
+    }
     this.#ledger.waited(call, this.#time.now)
     this.#over(call, this.#time.now, "refused", no)
   }
@@ -145,9 +159,8 @@ class Simulation implements World {
       (this.scenario.bodyMs ?? 0) * at(1),
     )
     const leaves = draw(this.#seed, operation, 0, 1)
-    if (leaves < (sender.leaves ?? 0)) call.leavesAt = now + sender.deadlineMs * at(2)
-    this.#ledger.sent(call)
-    if (!this.#stopped(now)) this.#ceiling.sent(call)
+    if (leaves < (sender.leaves ?? 0)) call.leavesAt = now + Math.ceil(sender.deadlineMs * at(2))
+    this.#ledger.sent(call, !this.#stopped(now) && this.#ceiling.sent(call))
     this.#onLoop(now, (now) => this.#arrives(call, now))
   }
 
@@ -226,6 +239,7 @@ class Simulation implements World {
         return
       case "waiting":
         this.#things.waits(thing!, -1)
+        call.waitedMs += now - call.waitSince
         this.#control.abandon(call, thing!, now)
         break
       case "running":
