@@ -2,38 +2,21 @@
  * May this work enter? A place in every bounded thing that it will need, all or none, at the door.
  *
  * **Details** – *bounded by* `maxConcurrent`; *owned by* the service; *seen in* `/saturation` as
- * `admission`.
+ * `admission`. The service's own endpoints (health, metrics, tasks) do not come here.
  *
  * @module
  */
 import { Context, Effect, Layer } from "effect"
 import type * as Bounded from "../bounded/Bounded.ts"
-import { Quota } from "../bounded/quota.ts"
-import { isRefusal, type Refusal } from "../bounded/Refused.ts"
+import type { Refusal } from "../bounded/Refused.ts"
 import { register } from "../bounded/Saturation.ts"
-import type { Caller } from "./Caller.ts"
+import { Entrance } from "./entrance.ts"
+import type { Guard } from "./guard.ts"
+import * as LoopLag from "./LoopLag.ts"
+import * as MemoryGuard from "./MemoryGuard.ts"
+import type { Limits, Modes, Quotas, Request } from "./models.ts"
 
-/**
- * What a request tells admission: what bounded things ask for, and who sent it.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Request extends Bounded.Request {
-  /** Who sent it; asked only if something has to know. */
-  readonly caller?: Caller | undefined
-}
-
-/**
- * A limit on what one caller may send. Synchronous.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Quotas {
-  /** Counts a request of that caller, or says why not; `now` in absolute milliseconds. */
-  readonly check: (caller: Caller | undefined, now: number) => Refusal | undefined
-}
+export type { Limits, Mode, Modes, Quotas, Request } from "./models.ts"
 
 /**
  * The door of a service. Synchronous.
@@ -45,8 +28,9 @@ export interface Admission {
   /**
    * Admits work that will use those bounded things: a ticket in each, all or none.
    *
-   * **Details** – refuses with `ShuttingDown` once closed, with `QueueFull` above `maxConcurrent`,
-   * with what {@link Quotas} say, otherwise with the first refusal of a bounded thing. Every success must be paired with one
+   * **Details** – the cheapest question first: `ShuttingDown` once closed; `Overloaded` by class while
+   * memory is short or the event loop late; `QueueFull` above `maxConcurrent`; what {@link Quotas}
+   * say; otherwise the first refusal of a bounded thing. Every success must be paired with one
    * {@link Admission.leave}.
    */
   readonly enter: (
@@ -59,6 +43,13 @@ export interface Admission {
   readonly close: () => void
   /** Work inside. */
   readonly inUse: number
+  /** The limits in force. */
+  readonly limits: { readonly maxConcurrent: number; readonly modes: Modes }
+  /**
+   * Changes limits; those that are left out stay, and nobody who is inside has to go. Throws one
+   * sentence for what makes no sense, and then changes nothing.
+   */
+  readonly update: (limits: Limits) => void
 }
 
 /**
@@ -68,6 +59,12 @@ export interface Admission {
  * @since 0.1.0
  */
 export interface Options {
+  /** What each layer does. Default all `on`. */
+  readonly modes?: Partial<Modes> | undefined
+  /** When the event loop counts as late; for {@link layerGuarded}. */
+  readonly loopLag?: LoopLag.Options | undefined
+  /** When memory counts as short; for {@link layerGuarded}. */
+  readonly memory?: MemoryGuard.Options | undefined
   /** Requests inside at once, whatever they use. A whole number above zero. Default 4096. */
   readonly maxConcurrent?: number
   /** Limits on single callers. Default none. */
@@ -87,7 +84,9 @@ export const Admission: Context.Service<Admission, Admission> = Context.Service<
 /**
  * Builds the door and registers it as the bounded thing `admission`.
  *
- * **Fails with** – nothing; dies with one sentence when `maxConcurrent` makes no sense.
+ * **Details** – looks at memory and at the event loop if `MemoryGuard` and `LoopLag` are there.
+ *
+ * **Fails with** – nothing; dies with one sentence when an option makes no sense.
  *
  * **Interruption** – does not wait.
  *
@@ -97,63 +96,73 @@ export const Admission: Context.Service<Admission, Admission> = Context.Service<
 export const layer = (options: Options = {}): Layer.Layer<Admission> =>
   Layer.effect(
     Admission,
-    Effect.suspend(() => {
-      const door = new Door(options.maxConcurrent ?? 4096, options.quota)
-      return Effect.as(register(door.quota), door)
+    Effect.withFiber((fiber) => {
+      const context = fiber.context as Context.Context<never>
+      const door = new Entrance(
+        { maxConcurrent: options.maxConcurrent ?? 4096, modes: options.modes },
+        options.quota,
+        Context.getOrUndefined(context, MemoryGuard.MemoryGuard) as Guard | undefined,
+        Context.getOrUndefined(context, LoopLag.LoopLag) as Guard | undefined,
+      )
+      return Effect.as(register(door.places), door)
     }),
   )
 
-const none: ReadonlyArray<Bounded.Ticket> = []
+/**
+ * The door together with `MemoryGuard` and `LoopLag`: what a service has.
+ *
+ * **Fails with** – nothing; dies with one sentence when an option makes no sense.
+ *
+ * **Interruption** – does not wait. The probe of the event loop ends with the scope.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerGuarded = (options: Options = {}): Layer.Layer<Admission> =>
+  Layer.provide(
+    layer(options),
+    Layer.merge(LoopLag.layer(options.loopLag), MemoryGuard.layer(options.memory)),
+  )
 
-class Door implements Admission {
-  readonly quota: Quota
-  private readonly quotas: Quotas | undefined
-  private closed = false
+/**
+ * Changes limits of the admission in force; see {@link Admission.update}.
+ *
+ * **Fails with** – nothing; dies with one sentence for what makes no sense.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @example Half as many, and the event loop only watched
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Admission } from "@weir/runtime"
+ * import { deepStrictEqual } from "node:assert/strict"
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Admission.update({ maxConcurrent: 2048, modes: { loopLag: "dark" } })
+ *   return yield* Admission.limits
+ * })
+ *
+ * const limits = await Effect.runPromise(program.pipe(Effect.provide(Admission.layer())))
+ * deepStrictEqual([limits.maxConcurrent, limits.modes.loopLag], [2048, "dark"])
+ * ```
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const update = (limits: Limits): Effect.Effect<void, never, Admission> =>
+  Effect.map(Admission, (admission) => admission.update(limits))
 
-  constructor(capacity: number, quotas: Quotas | undefined) {
-    this.quotas = quotas
-    this.quota = new Quota("admission", "admission", capacity)
-  }
-
-  get inUse(): number {
-    return this.quota.inUse
-  }
-
-  enter(
-    uses: ReadonlyArray<Bounded.Bounded>,
-    request: Request,
-  ): ReadonlyArray<Bounded.Ticket> | Refusal {
-    const { quota, quotas } = this
-    if (this.closed) return quota.refuse("ShuttingDown", 1000)
-    if (quota.inUse >= quota.capacity) return quota.refuse("QueueFull", 1000)
-    const over = quotas === undefined ? undefined : quotas.check(request.caller, request.now)
-    if (over !== undefined) return over
-    let tickets = none
-    if (uses.length > 0) {
-      const first = uses[0]!.reserve(request)
-      if (isRefusal(first)) return first
-      // A literal has one place; the first push to an empty array makes seventeen.
-      const taken = [first]
-      for (let i = 1; i < uses.length; i++) {
-        const ticket = uses[i]!.reserve(request)
-        if (isRefusal(ticket)) {
-          for (const other of taken) other.release()
-          return ticket
-        }
-        taken.push(ticket)
-      }
-      tickets = taken
-    }
-    quota.took()
-    return tickets
-  }
-
-  leave(tickets: ReadonlyArray<Bounded.Ticket>): void {
-    this.quota.leave()
-    for (let i = 0; i < tickets.length; i++) tickets[i]!.release()
-  }
-
-  close(): void {
-    this.closed = true
-  }
-}
+/**
+ * The limits of the admission in force.
+ *
+ * **Fails with** – nothing.
+ *
+ * **Interruption** – does not wait.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const limits: Effect.Effect<Admission["limits"], never, Admission> = Effect.map(
+  Admission,
+  (admission) => admission.limits,
+)

@@ -37,6 +37,8 @@ export interface Stats {
   readonly predictedWaitMs: number
   /** Refusals since it was made, by reason. */
   readonly refused: Readonly<Record<Reason, number>>
+  /** What would have been refused, if it were not only being tried; left out while there is nothing. */
+  readonly wouldRefuse?: Readonly<Record<Reason, number>>
 }
 
 /**
@@ -61,6 +63,8 @@ export interface Request {
   readonly criticality?: number | undefined
   /** Hash of whom it is accounted to. Default 0, nobody. */
   readonly tenant?: number | undefined
+  /** Only tries it: no prediction refuses this work, but what would have is counted. Default false. */
+  readonly dark?: boolean | undefined
 }
 
 /**

@@ -1,24 +1,30 @@
 import type { Bounded, Request, Stats, Ticket } from "./Bounded.ts"
-import { counters, type Reason, type Refusal } from "./Refused.ts"
+import type { Reason, Refusal } from "./Refused.ts"
+import { Tally } from "./tally.ts"
 import { Mistake } from "../internal/mistake.ts"
 
 /** A number of places without a queue: who finds none is refused. */
 export class Quota implements Bounded {
   readonly kind: string
   readonly name: string
-  readonly capacity: number
+  capacity = 0
   inUse = 0
   private highWater = 0
-  private readonly counts = counters()
+  private readonly tally = new Tally()
 
   constructor(kind: string, name: string, capacity: number) {
-    if (!Number.isSafeInteger(capacity) || capacity < 1) {
-      throw new Mistake(
-        `The ${kind} "${name}" needs a whole number of places above zero, not ${capacity}.`,
-      )
-    }
     this.kind = kind
     this.name = name
+    this.resize(capacity)
+  }
+
+  /** Changes how many places there are. Who has one keeps it. */
+  resize(capacity: number): void {
+    if (!Number.isSafeInteger(capacity) || capacity < 1) {
+      throw new Mistake(
+        `The ${this.kind} "${this.name}" needs a whole number of places above zero, not ${capacity}.`,
+      )
+    }
     this.capacity = capacity
   }
 
@@ -40,8 +46,13 @@ export class Quota implements Bounded {
     this.inUse--
   }
 
+  /** Counts what would have been refused. */
+  spare(reason: Reason): void {
+    this.tally.spare(reason)
+  }
+
   refuse(reason: Reason, retryAfterMs: number): Refusal {
-    this.counts[reason]++
+    this.tally.refuse(reason)
     return {
       _tag: "Refusal",
       reason,
@@ -66,7 +77,7 @@ export class Quota implements Bounded {
       highWater: this.highWater,
       oldestWaitMs: 0,
       predictedWaitMs: 0,
-      refused: { ...this.counts },
+      ...this.tally.stats,
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Bounded, Ticket } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
-import type { Queue } from "./queue.ts"
+import { Pace } from "./pace.ts"
 
 /** Nodes walked to find the age of running work, so that a decision stays O(1). */
 const walk = 64
@@ -36,6 +36,8 @@ export class Entry implements Ticket {
   promised: number | undefined
   /** Let in although the estimate said no, to find out whether it is still true. */
   probe = false
+  /** No prediction refuses it: what would have is only counted. */
+  dark = false
   /** Set by whoever waits; called once, after the state has changed. */
   wake: (() => void) | undefined = undefined
   list: List | undefined = undefined
@@ -119,5 +121,46 @@ export class List {
     let entry = this.tail!
     for (let i = 0; i < steps; i++) entry = entry.previous!
     return entry.since
+  }
+}
+
+/** The waiting work of one tenant in one class, first in, first out; a few share one if they must. */
+export class Queue {
+  /** Whose it is until it has neither work nor tickets. */
+  tenant = 0
+  head: Entry | undefined = undefined
+  tail: Entry | undefined = undefined
+  waiting = 0
+  tickets = 0
+  running = 0
+  /** Turns it has had; who has had fewer is served first. */
+  turn = 0
+  /** Where it stands among those that have work; -1 when it has none. */
+  place = -1
+  readonly pace = new Pace()
+
+  /** Waiters and open tickets. */
+  get queued(): number {
+    return this.waiting + this.tickets
+  }
+  get free(): boolean {
+    return this.waiting + this.tickets + this.running === 0
+  }
+
+  append(entry: Entry): void {
+    entry.before = this.tail
+    if (this.tail === undefined) this.head = entry
+    else this.tail.after = entry
+    this.tail = entry
+    this.waiting++
+  }
+
+  remove(entry: Entry): void {
+    if (entry.before === undefined) this.head = entry.after
+    else entry.before.after = entry.after
+    if (entry.after === undefined) this.tail = entry.before
+    else entry.after.before = entry.before
+    entry.before = entry.after = undefined
+    this.waiting--
   }
 }

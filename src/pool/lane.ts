@@ -1,8 +1,8 @@
 import * as Codel from "../bounded/Codel.ts"
 import { ranks, shares } from "../bounded/rank.ts"
-import { type Entry, List } from "./entry.ts"
+import { type Entry, List, type Queue } from "./entry.ts"
 import { Pace } from "./pace.ts"
-import { type Queue, Queues } from "./queue.ts"
+import { Queues } from "./queues.ts"
 
 /** What there is of one class. */
 export class Lane {

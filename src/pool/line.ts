@@ -2,9 +2,8 @@ import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
 import { ranks } from "../bounded/rank.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
-import { type Entry, List } from "./entry.ts"
+import { type Entry, List, type Queue } from "./entry.ts"
 import { accrue, type Lane, lanes, nextLane } from "./lane.ts"
-import type { Queue } from "./queue.ts"
 
 /** Of those whose promise is broken, so many of the oldest are looked at for the newest. */
 const walk = 64

@@ -2,8 +2,9 @@ import type { Request, Stats, Ticket } from "../bounded/Bounded.ts"
 import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
 import { usual } from "../bounded/rank.ts"
-import { counters, type Reason, type Refusal } from "../bounded/Refused.ts"
+import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
+import { Tally } from "../bounded/tally.ts"
 import { Entry, List, type Owner } from "./entry.ts"
 import { Estimate, type Outcome, probeEveryMs } from "./estimate.ts"
 import { Line } from "./line.ts"
@@ -67,7 +68,7 @@ export class Slots implements Owner {
   #highWater = 0
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
-  #refused = counters()
+  readonly #tally = new Tally()
   // One object for all predictions, so that a decision allocates nothing.
   #now = 0
   #view = {
@@ -121,7 +122,7 @@ export class Slots implements Owner {
     const own = this.#estimate.own(held?.service)
     const feasible = this.#feasible(counted, own, deadline - now, margin)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
-    if (!feasible && !probe) {
+    if (!feasible && !probe && !this.#spare(held, "Late")) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
     }
     if (victim !== undefined) this.#displace(victim, now)
@@ -186,11 +187,16 @@ export class Slots implements Owner {
     const own = service ?? this.#estimate.own(undefined)
     const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
     const probe = !feasible && this.#mayProbe(now, deadline)
-    if (!feasible && !probe) return this.#refuse("Infeasible", now, wait)
+    const dark = request.dark === true
+    if (!feasible && !probe) {
+      if (!dark) return this.#refuse("Infeasible", now, wait)
+      this.#tally.spare("Infeasible")
+    }
     if (victim !== undefined) this.#displace(victim, now)
     const promised = this.service.known ? wait : undefined
     const ticket = new Entry(this, "ticket", now, deadline, service, promised, rank, tenant)
     ticket.probe = probe
+    ticket.dark = dark
     this.#line.promise(ticket, now)
     this.#mark()
     return ticket
@@ -219,7 +225,7 @@ export class Slots implements Owner {
       highWater: this.#highWater,
       oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.since),
       predictedWaitMs: this.predict(now),
-      refused: { ...this.#refused },
+      ...this.#tally.stats,
       tickets: this.#line.tickets,
       started: this.#started,
       serviceMs: this.service.estimate,
@@ -249,9 +255,10 @@ export class Slots implements Owner {
     let entry: Entry | undefined
     while (this.#running.size < this.capacity && (entry = this.#line.next(now)) !== undefined) {
       const wait = Math.max(0, now - entry.since)
-      if (!this.#feasible(0, this.#estimate.own(entry.service), entry.deadline - now)) {
+      const own = this.#estimate.own(entry.service)
+      if (!this.#feasible(0, own, entry.deadline - now) && !this.#spare(entry, "Late")) {
         this.#turnAway(entry, "Late", now)
-      } else if (this.#shed(entry, now, wait)) {
+      } else if (this.#shed(entry, now, wait) && !this.#spare(entry, "Shed")) {
         this.#turnAway(entry, "Shed", now)
       } else {
         this.#line.remove(entry)
@@ -281,7 +288,9 @@ export class Slots implements Owner {
       const next: Entry | undefined = entry.next
       const position = kept.get(entry.queue) ?? 0
       const wait = this.#wait(now, this.#line.aheadOf(entry, position))
-      if (this.#feasible(wait, this.#estimate.own(entry.service), entry.deadline - now)) {
+      const own = this.#estimate.own(entry.service)
+      // In the dark it is judged at its turn, once.
+      if (entry.dark || this.#feasible(wait, own, entry.deadline - now)) {
         kept.set(entry.queue, position + 1)
       } else this.#turnAway(entry, "Late", now)
       entry = next
@@ -311,6 +320,13 @@ export class Slots implements Owner {
     entry.wake?.()
   }
 
+  /** In the dark it is only counted, and stays. */
+  #spare(entry: Entry | undefined, reason: Reason): boolean {
+    if (entry === undefined || !entry.dark) return false
+    this.#tally.spare(reason)
+    return true
+  }
+
   /** `null` when a full line has nobody who would have to go for such a newcomer. */
   #victim(rank: number, tenant: number): Entry | null {
     return this.#line.victim(rank, tenant, this.capacity + this.queueCapacity) ?? null
@@ -320,7 +336,7 @@ export class Slots implements Owner {
   #displace(victim: Entry, now: number): void {
     if (victim.open) {
       this.settle(victim)
-      this.#refused.Displaced++
+      this.#tally.refuse("Displaced")
     } else this.#turnAway(victim, "Displaced", now)
   }
 
@@ -362,7 +378,7 @@ export class Slots implements Owner {
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
-    this.#refused[reason]++
+    this.#tally.refuse(reason)
     // What is refused for lack of time alone gets the time after which the estimate is tried again.
     const drain = wait > 0 ? wait : probeEveryMs
     return {

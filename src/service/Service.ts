@@ -49,7 +49,7 @@ export interface Options<Id extends string, Groups extends HttpApiGroup.Constrai
   readonly server?: Server.Options
   /** Defaults for every endpoint's policy. */
   readonly policy?: Policy.Policy
-  /** Bounds on the whole service. */
+  /** Bounds on the whole service, and what refuses by class. */
   readonly admission?: Admission.Options
   /** What readiness depends on. */
   readonly health?: Health.Options<R>
@@ -122,7 +122,7 @@ export const layer = <Id extends string, Groups extends HttpApiGroup.Constraint,
     closeMs,
   )
   const inner = Layer.mergeAll(
-    Admission.layer(options.admission),
+    Admission.layerGuarded(options.admission),
     RespondAsync.layer(options.async),
     Health.layer(options.health),
   )

@@ -8,7 +8,7 @@ import type { TaskTree } from "../task/TaskTree.ts"
 /** What a drain acts on. */
 export interface Parts {
   readonly server: Server
-  readonly admission: Admission
+  readonly admission: Pick<Admission, "close">
   readonly tree: TaskTree
   /** Turns readiness off. */
   readonly notReady: () => void

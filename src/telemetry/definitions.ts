@@ -114,6 +114,13 @@ export const definitions = {
     [...bounded, "reason"],
     "Work that was refused, by why.",
   ),
+  wouldRefuse: define(
+    "weir_bounded_would_refuse_total",
+    "counter",
+    "{refusal}",
+    [...bounded, "reason"],
+    "Work that would have been refused by a layer that is only tried (`dark`), by why.",
+  ),
   actorMessages: define(
     "weir_actor_messages_total",
     "counter",
@@ -175,6 +182,13 @@ export const definitions = {
     "{item}",
     ["signal", "reason"],
     "Spans and log records that were not delivered to the collector, by why.",
+  ),
+  loopLag: define(
+    "weir_event_loop_lag_seconds",
+    "gauge",
+    "s",
+    [],
+    "How late the event loop is: the 90th percentile of the last 250 ms.",
   ),
   memory: define(
     "weir_process_resident_memory_bytes",

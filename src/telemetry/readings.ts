@@ -43,6 +43,8 @@ export interface BoundedReading {
   readonly predictedWaitMs: number
   /** Refusals, by reason. */
   readonly refused: Readonly<Record<string, number>>
+  /** What would have been refused, by reason. */
+  readonly wouldRefuse?: Readonly<Record<string, number>>
 }
 
 /**
@@ -94,6 +96,8 @@ export interface Reading {
   readonly actors?: ReadonlyArray<ActorReading> | undefined
   /** Dead letters. */
   readonly deadLetters?: ReadonlyArray<DeadLetterReading> | undefined
+  /** How late the event loop is. */
+  readonly loopLagMs?: number | undefined
 }
 
 /** The name of what is beyond a bound on the number of series. */
@@ -124,6 +128,7 @@ const merge = (a: BoundedReading, b: BoundedReading): BoundedReading => ({
   oldestWaitMs: Math.max(a.oldestWaitMs, b.oldestWaitMs),
   predictedWaitMs: Math.max(a.predictedWaitMs, b.predictedWaitMs),
   refused: add(a.refused, b.refused),
+  wouldRefuse: add(a.wouldRefuse ?? {}, b.wouldRefuse ?? {}),
 })
 
 /** Joins equal names of two registries, and whatever is beyond the bound, into one series each. */
@@ -155,6 +160,13 @@ const boundedFamilies = (things: ReadonlyArray<BoundedReading>): ReadonlyArray<F
       definition: definitions.refused,
       samples: things.flatMap((thing) =>
         Object.entries(thing.refused)
+          .map(([reason, value]) => ({ labels: [thing.kind, thing.name, reason], value }))
+      ),
+    },
+    {
+      definition: definitions.wouldRefuse,
+      samples: things.flatMap((thing) =>
+        Object.entries(thing.wouldRefuse ?? {})
           .map(([reason, value]) => ({ labels: [thing.kind, thing.name, reason], value }))
       ),
     },
@@ -270,5 +282,11 @@ export const families = (readings: ReadonlyArray<Reading>): ReadonlyArray<Family
   ...taskFamilies(readings.flatMap(({ tasks }) => tasks === undefined ? [] : [tasks])),
   ...boundedFamilies(fold(readings.flatMap((reading) => reading.bounded ?? []))),
   ...actorFamilies(readings.flatMap((reading) => reading.actors ?? [])),
+  {
+    definition: definitions.loopLag,
+    // The loop is one, whoever looks at it.
+    samples: readings.flatMap(({ loopLagMs }) => loopLagMs === undefined ? [] : [loopLagMs])
+      .slice(0, 1).map((ms) => ({ labels: [], value: ms / 1000 })),
+  },
   deadLetterFamily(readings.flatMap((reading) => reading.deadLetters ?? [])),
 ]

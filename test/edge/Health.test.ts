@@ -200,7 +200,15 @@ describe("/saturation and /metrics", () => {
     Effect.gen(function* () {
       const answer = yield* bodyOf(yield* get("/saturation"))
       const names = answer.bounded.map((one: { name: string }) => one.name)
-      expect(names.sort()).toEqual(["admission", "dead-letters", "events", "results", "slots"])
+      expect(names.sort()).toEqual([
+        "admission",
+        "dead-letters",
+        "event-loop",
+        "events",
+        "memory",
+        "results",
+        "slots",
+      ])
       for (const one of answer.bounded) {
         expect(one).toMatchObject({
           kind: expect.any(String),

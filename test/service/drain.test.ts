@@ -15,7 +15,7 @@ const scene = Effect.map(
       inFlight: Effect.succeed(0),
       drain: Effect.void,
     },
-    admission: { enter: () => [], leave: () => {}, close: () => {}, inUse: 0 },
+    admission: { close: () => {} },
     tree,
     notReady: () => {},
   }),

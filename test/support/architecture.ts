@@ -44,6 +44,7 @@ export const seams: Readonly<Record<string, string>> = {
   "src/task/events.ts": "what a task tells its tree: the tasks of actors enter it late",
   "src/telemetry/series.ts": "the histogram that mailboxes share by kind of actor",
   "src/bounded/rank.ts": "the classes as numbers: below admission nobody knows their names",
+  "src/bounded/tally.ts": "counting refusals, also those that are only tried",
   "src/bounded/quota.ts": "what has places but no line: admission, results, event streams",
   "src/edge/openapi.ts": "the service adds the edge's own endpoints to the API's document",
   "src/edge/compiling.ts": "the service lets the edge decide at the routes that it builds",

@@ -1,46 +1,4 @@
-import type { Entry } from "./entry.ts"
-import { Pace } from "./pace.ts"
-
-/** The waiting work of one tenant in one class, first in, first out; a few share one if they must. */
-export class Queue {
-  /** Whose it is until it has neither work nor tickets. */
-  tenant = 0
-  head: Entry | undefined = undefined
-  tail: Entry | undefined = undefined
-  waiting = 0
-  tickets = 0
-  running = 0
-  /** Turns it has had; who has had fewer is served first. */
-  turn = 0
-  /** Where it stands among those that have work; -1 when it has none. */
-  place = -1
-  readonly pace = new Pace()
-
-  /** Waiters and open tickets. */
-  get queued(): number {
-    return this.waiting + this.tickets
-  }
-  get free(): boolean {
-    return this.waiting + this.tickets + this.running === 0
-  }
-
-  append(entry: Entry): void {
-    entry.before = this.tail
-    if (this.tail === undefined) this.head = entry
-    else this.tail.after = entry
-    this.tail = entry
-    this.waiting++
-  }
-
-  remove(entry: Entry): void {
-    if (entry.before === undefined) this.head = entry.after
-    else entry.before.after = entry.after
-    if (entry.after === undefined) this.tail = entry.before
-    else entry.after.before = entry.before
-    entry.before = entry.after = undefined
-    this.waiting--
-  }
-}
+import { type Entry, Queue } from "./entry.ts"
 
 /** Queues of a class. A power of two. */
 const queues = 64
