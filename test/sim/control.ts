@@ -13,6 +13,8 @@ export type Ended = "completed" | "failed" | "cancelled"
 /** What the simulator offers to those who decide. */
 export interface World {
   readonly scenario: Scenario
+  /** Virtual milliseconds since the beginning. */
+  readonly now: () => number
   /** A random number in [0, 1), for what a policy leaves to chance. */
   readonly random: () => number
   /** The call has its slot: its work begins. */

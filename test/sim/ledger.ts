@@ -163,7 +163,9 @@ export class Ledger {
   refused(call: Call, _now: number, no: No, couldHave: boolean): void {
     const cell = this.#cell(call)
     cell.refused[no.reason] = (cell.refused[no.reason] ?? 0) + 1
-    if (couldHave && no.reason !== "ShuttingDown") cell.falseRefusals++
+    // What has no room then is not the pool.
+    const elsewhere = no.reason === "ShuttingDown" || no.reason === "Overloaded"
+    if (couldHave && !elsewhere) cell.falseRefusals++
   }
 
   admitted(call: Call): void {

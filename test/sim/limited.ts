@@ -15,7 +15,7 @@ export const limited = (
     const policy = make(world)
     return {
       enter: (_now, inside, call) => {
-        if (inside >= policy.limit) return { reason: "Overloaded", retryAfterMs: 0 }
+        if (inside >= policy.limit) return { reason: "QueueFull", retryAfterMs: 0 }
         call.memo = inside + 1
         return undefined
       },

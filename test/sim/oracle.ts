@@ -130,7 +130,8 @@ export class Ceiling {
     const used = Array.from(this.#groups.values())
     this.#exact = used.length > 0 && used.every(({ lines }) => lines.length === 1) &&
       new Set(senders.map(({ things }) => things[0])).size === used.length &&
-      !scenario.phases.some(({ fault }) => typeof fault === "object")
+      !scenario.phases.some(({ fault }) => typeof fault === "object") &&
+      !senders.some(({ routeData }) => (routeData.blocksLoopMs ?? 0) > 0)
   }
 
   /** Whether it could have been served, where that is known at once. */

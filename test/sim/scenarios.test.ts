@@ -312,6 +312,21 @@ describe("S13: 100,000 requests of which nine in ten leave", () => {
   })
 })
 
+describe("S14: handlers that block the event loop", () => {
+  it.each(["S14/50ms", "S14/200ms"])("%s: refuses those, and serves what is critical", (id) => {
+    for (const result of runs(id)) {
+      const { clients } = phaseOf(result, "hogs")
+      const { late, ok, sent } = clients["default"]!
+      expect(ok / sent, of(result)).toBeGreaterThanOrEqual(0.99)
+      expect(late, of(result)).toBe(0)
+      expect(clients["hog"]!.refused["Overloaded"], of(result)).toBeGreaterThan(100)
+      // What the blocked loop made of the service times is forgotten at once.
+      const after = phaseOf(result, "after")
+      expect([after.ok, after.recoveryMs], of(result)).toEqual([after.sent, 0])
+    }
+  })
+})
+
 describe("S15: the order to stop", () => {
   it.each(["S15/1x", "S15/10x"])("%s: drops nothing, and is done within the deadline", (id) => {
     for (const result of runs(id)) {

@@ -75,6 +75,10 @@ class Simulation implements World {
     return this.#ledger.result(this.#control, this.#ceiling.result())
   }
 
+  now(): number {
+    return this.#time.now
+  }
+
   timer(at: number, task: (now: number) => void): void {
     this.#onLoop(at, task)
   }
