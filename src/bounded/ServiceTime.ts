@@ -23,7 +23,10 @@ export interface ServiceTime {
   readonly estimate: number
   /** A sample of work that completed. */
   readonly observe: (ms: number) => void
-  /** Work was cancelled after that time: a lower bound, so it never moves the estimate down. */
+  /**
+   * Work was cancelled after that time: a lower bound, so it never moves the estimate down. Ignored
+   * when it is shorter than what is expected.
+   */
   readonly observeCensored: (elapsedMs: number) => void
   /** Forgets everything and starts again from this sample. */
   readonly replace: (ms: number) => void
@@ -35,6 +38,14 @@ const size = 32
 const gain = 0.1
 /** So many samples in a row above the estimate or below the p10 are a new regime, not noise. */
 const run = 4
+/**
+ * Work that is cancelled at its expected time would have taken longer: half as long again, until more is
+ * known. Where a line stands, admission leaves all work just the time that is expected, so that nothing
+ * would ever be seen to take longer.
+ */
+const longer = 0.5
+/** A clock of whole milliseconds may show a little less than what passed. */
+const rounding = 0.01
 /** What counts as outside: 5 % beyond the percentile, so that equal samples never do. */
 const beyond = 0.05
 
@@ -46,7 +57,8 @@ const beyond = 0.05
  * which a sample below the 10th percentile counts as that percentile: single lucky samples do not
  * move it. Four samples in a row above the estimate (or below the 10th percentile) by 5 % start it
  * again from those four, so a dependency that slows down, or recovers, is believed within
- * one wave of a pool of ten.
+ * one wave of a pool of ten. Work that was cancelled at its expected time or later counts as work that
+ * took half as long again as was expected, at least.
  *
  * @category constructors
  * @since 0.1.0
@@ -106,14 +118,17 @@ class Estimator implements ServiceTime {
   }
 
   observeCensored(elapsedMs: number): void {
-    if (!(elapsedMs > this.estimate)) return
+    // Several in a row are compared with what was normal when the row began.
+    const normal = this.#above > 0 ? this.#high / (1 + beyond) : this.estimate
+    if (!(elapsedMs >= normal * (1 - rounding))) return
+    const least = Math.max(elapsedMs, normal * (1 + longer))
     if (this.#count === 0) {
-      this.#floor = elapsedMs
+      this.#floor = least
       return
     }
     const mean = this.#mean
     const p90 = this.#p90
-    this.observe(elapsedMs)
+    this.observe(least)
     // Starting again from four samples may forget larger ones before them.
     this.#mean = Math.max(mean, this.#mean)
     this.#p90 = Math.max(p90, this.#p90)

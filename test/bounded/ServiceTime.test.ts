@@ -82,6 +82,21 @@ describe("ServiceTime", () => {
     expect(time.mean).toBe(1000)
   })
 
+  it("rises when all work is cancelled after just the time that it was expected to take", () => {
+    // Where a line stands, admission leaves each just that time: nothing ever takes longer.
+    const time = warm(200)
+    for (let i = 0; i < 4; i++) time.observeCensored(204)
+    expect([time.mean, time.estimate]).toEqual([300, 300])
+    for (let i = 0; i < 4; i++) time.observeCensored(300)
+    expect([time.mean, time.estimate]).toEqual([450, 450])
+  })
+
+  it("learns nothing from work that was cancelled earlier than it used to end", () => {
+    const time = warm(200)
+    for (let i = 0; i < 40; i++) time.observeCensored(190)
+    expect([time.mean, time.p90, time.estimate]).toEqual([200, 200, 200])
+  })
+
   it("starts again from one sample when it is replaced", () => {
     const time = warm(5000)
     time.replace(200)
