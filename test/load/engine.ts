@@ -4,7 +4,7 @@
  */
 import { random } from "../support/random.ts"
 import { Heap } from "./heap.ts"
-import type { Job, Outcome, Stream } from "./job.ts"
+import type { Control, Job, Outcome, Stream } from "./job.ts"
 import { Sockets } from "./libc.ts"
 import { Records } from "./records.ts"
 import { requestBytes } from "./request.ts"
@@ -97,7 +97,7 @@ class Engine {
       while (true) {
         const now = this.#now()
         while (control < controls.length && controls[control]!.atMs <= now) {
-          this.#control(controls[control++]!.path)
+          this.#control(controls[control++]!)
         }
         while (call < length && atMs[call]! <= now) this.#attempt(call, atMs[call++]!)
         while (this.#retries.next <= now) {
@@ -160,9 +160,9 @@ class Engine {
     this.#send(connection, this.#requests[index]!)
   }
 
-  #dial(): Connection | undefined {
+  #dial(port?: number): Connection | undefined {
     if (this.#connections.size >= this.#limit) return undefined
-    const fd = this.#sockets.dial()
+    const fd = this.#sockets.dial(port)
     if (fd < 0) return undefined
     const connection = new Connection(fd)
     this.#connections.set(fd, connection)
@@ -293,12 +293,12 @@ class Engine {
     if (pause !== undefined) this.#retries.push(now + pause, call)
   }
 
-  #control(path: string): void {
-    const connection = this.#dial()
+  #control({ path, port = this.#job.port }: Control): void {
+    const connection = this.#dial(port)
     if (connection === undefined) return this.#controlFailed(`${path}: no connection left`)
     connection.row = controlRow
     this.#controls.push({ connection, until: this.#now() + controlPatienceMs })
-    this.#send(connection, requestBytes({ method: "POST", path }, "127.0.0.1", this.#job.port))
+    this.#send(connection, requestBytes({ method: "POST", path }, "127.0.0.1", port))
   }
 
   #giveUpControls(): void {

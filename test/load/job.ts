@@ -55,6 +55,8 @@ export interface Stream {
 export interface Control {
   readonly atMs: number
   readonly path: string
+  /** The job's own if left out. */
+  readonly port?: number | undefined
 }
 
 /** One run. */
@@ -164,6 +166,8 @@ export interface Result {
   readonly parts: ReadonlyArray<Part>
   readonly windowMs: number
   readonly series: ReadonlyArray<Window>
+  /** Calls by the moment at which they arrived, in windows of a tenth of `windowMs`. */
+  readonly arrived: ReadonlyArray<{ readonly calls: number; readonly good: number }>
   /** How much later than intended the generator began to send. Above 2 ms at p99 a run means little. */
   readonly lateness: Percentiles
   readonly valid: boolean

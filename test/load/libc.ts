@@ -40,21 +40,23 @@ export class Sockets {
   readonly #pollfd = new Uint8Array(8)
   readonly #timespec = new BigInt64Array(2)
   readonly #timespecBytes = new Uint8Array(this.#timespec.buffer)
-  readonly #address: Uint8Array<ArrayBuffer>
+  readonly #address = new Uint8Array(16)
+  readonly #addressView = new DataView(this.#address.buffer)
+  readonly #port: number
 
+  /** `host` is an IPv4 address. */
   constructor(host: string, port: number) {
-    this.#address = new Uint8Array(16)
-    const view = new DataView(this.#address.buffer)
-    view.setUint16(0, AF_INET, true)
-    view.setUint16(2, port)
-    host.split(".").forEach((part, at) => view.setUint8(4 + at, Number(part)))
+    this.#port = port
+    this.#addressView.setUint16(0, AF_INET, true)
+    host.split(".").forEach((part, at) => this.#addressView.setUint8(4 + at, Number(part)))
     const pollfd = new DataView(this.#pollfd.buffer)
     pollfd.setInt32(0, this.#epoll, true)
     pollfd.setInt16(4, EPOLLIN, true)
   }
 
   /** Begins to connect; -1 when there is no socket to be had. Writable means connected, or failed. */
-  dial(): number {
+  dial(port: number = this.#port): number {
+    this.#addressView.setUint16(2, port)
     const fd = this.#c.socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)
     if (fd < 0) return -1
     this.#c.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, new Uint8Array([1, 0, 0, 0]), 4)

@@ -75,6 +75,7 @@ export const summarize = (job: Job, raw: Raw, at: string): Result => {
     }),
     windowMs,
     series: seriesOf(raw, windowMs, Math.max(schedule.endMs, ended)),
+    arrived: arrivedOf(raw, windowMs / 10),
     lateness,
     valid: lateness.p99 <= latenessLimitMs && !hasUnsent(records),
     connections: { opened: raw.opened, most: raw.most },
@@ -166,4 +167,16 @@ const seriesOf = ({ records, schedule }: Raw, windowMs: number, endMs: number) =
     const { p50, p99 } = percentiles(latencies)
     return { ...window, p50, p99 }
   })
+}
+
+const arrivedOf = ({ records, schedule }: Raw, windowMs: number) => {
+  const count = Math.max(1, Math.ceil(schedule.endMs / windowMs))
+  const windows = Array.from({ length: count }, () => ({ calls: 0, good: 0 }))
+  const of = (call: number) =>
+    windows[Math.min(count - 1, Math.floor(schedule.atMs[call]! / windowMs))]!
+  for (let call = 0; call < schedule.length; call++) of(call).calls++
+  for (let row = 0; row < records.length; row++) {
+    if (records.outcomeOf(row) === "good") of(records.call[row]!).good++
+  }
+  return windows
 }
