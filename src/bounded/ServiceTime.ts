@@ -35,6 +35,14 @@ const size = 32
 const gain = 0.1
 /** So many samples in a row above the estimate or below the p10 are a new regime, not noise. */
 const run = 4
+/**
+ * Work that was cancelled would have taken longer than it had: so much longer, at least. The time it
+ * had is at most what admission left it, which is the estimate itself where a line stands; without this
+ * all work could be cancelled in time and the estimate would never rise.
+ */
+const longer = 0.25
+/** A clock of whole milliseconds may show a little less than what passed. */
+const rounding = 0.01
 /** What counts as outside: 5 % beyond the percentile, so that equal samples never do. */
 const beyond = 0.05
 
@@ -106,14 +114,16 @@ class Estimator implements ServiceTime {
   }
 
   observeCensored(elapsedMs: number): void {
-    if (!(elapsedMs > this.estimate)) return
+    const estimate = this.estimate
+    if (!(elapsedMs >= estimate * (1 - rounding))) return
+    const least = Math.max(elapsedMs, estimate * (1 + longer))
     if (this.#count === 0) {
-      this.#floor = elapsedMs
+      this.#floor = least
       return
     }
     const mean = this.#mean
     const p90 = this.#p90
-    this.observe(elapsedMs)
+    this.observe(least)
     // Starting again from four samples may forget larger ones before them.
     this.#mean = Math.max(mean, this.#mean)
     this.#p90 = Math.max(p90, this.#p90)

@@ -59,6 +59,16 @@ describe("Feasibility", () => {
     expect(Feasibility.predictWait(line(1, [150, 100], 1, 200))).toBe(300)
   })
 
+  it("lets the line drain past work that keeps its slot for many service times", () => {
+    // The first two have run for 5 s: whoever waits gets one of the other two slots.
+    const whales = [5000, 5000, 150, 50]
+    expect([0, 1, 2, 3].map((ahead) => Feasibility.predictWait(line(4, whales, ahead, 200))))
+      .toEqual([50, 150, 250, 350])
+    expect(Feasibility.predictWait(line(3, [5000], 2, 200))).toBe(200)
+    // Nothing moves: what is left is that all of it may take as long again.
+    expect(Feasibility.predictWait(line(2, [5000, 4000], 0, 200))).toBe(4800)
+  })
+
   it("keeps the margin that was asked for", () => {
     expect(Feasibility.decide(800, 200, 1000)).toBe(true)
     expect(Feasibility.decide(800, 200, 1000, 0.1)).toBe(false)

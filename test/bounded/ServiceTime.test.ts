@@ -82,6 +82,19 @@ describe("ServiceTime", () => {
     expect(time.mean).toBe(1000)
   })
 
+  it("rises when all work is cancelled after just the time that it was expected to take", () => {
+    // Where a line stands, admission leaves each just that time: nothing ever takes longer.
+    const time = warm(200)
+    for (let i = 0; i < 40; i++) time.observeCensored(time.estimate)
+    expect(time.estimate).toBeGreaterThan(400)
+  })
+
+  it("learns nothing from work that was cancelled earlier than it used to end", () => {
+    const time = warm(200)
+    for (let i = 0; i < 40; i++) time.observeCensored(190)
+    expect([time.mean, time.p90, time.estimate]).toEqual([200, 200, 200])
+  })
+
   it("starts again from one sample when it is replaced", () => {
     const time = warm(5000)
     time.replace(200)

@@ -4,7 +4,7 @@
  * Where nothing else is said: one pool of 10 slots, 200 ms of work each (so 50 requests per second),
  * clients that leave after 1 s, arrivals that do not depend on answers.
  */
-import type { Phase, Pool, Retry, Scenario } from "./scenario.ts"
+import type { Fault, Phase, Pool, Retry, Scenario } from "./scenario.ts"
 
 export type * from "./scenario.ts"
 
@@ -43,20 +43,29 @@ const s2: Scenario = {
   phases: [calm("before", 10), { name: "spike", seconds: 10, times: 10 }, calm("after", 30)],
 }
 
+/** The time after a change, three times the service time; then the time in which nothing changes. */
+const regime = (name: string, times: number, serviceMs: number): ReadonlyArray<Phase> => [
+  { name: `${name}, change`, seconds: Math.max(1, 3 * serviceMs / 1000), times, serviceMs },
+  { name, seconds: 10, times, serviceMs },
+  // Who comes in the last second is still there when the next change comes.
+  { name: `${name}, end`, seconds: 1, times, serviceMs },
+]
+
 const s3 = (times: number): Scenario => ({
   ...common,
   id: `S3/${times}x`,
   title: `at ${times} times the capacity the query takes 200, 400, 2000 and again 200 ms`,
   catches: "limits tuned for one service time, stale estimates",
   phases: [
-    { name: "200 ms", seconds: 10, times },
-    { name: "400 ms", seconds: 10, times, serviceMs: 400 },
-    { name: "2000 ms", seconds: 10, times, serviceMs: 2000 },
-    { name: "200 ms again", seconds: 10, times },
+    calm("before", 5),
+    ...regime("200 ms", times, 200),
+    ...regime("400 ms", times, 400),
+    ...regime("2000 ms", times, 2000),
+    ...regime("200 ms again", times, 200),
   ],
 })
 
-const s4 = (id: string, title: string, fault: Phase["fault"] & {}): Scenario => ({
+const s4 = (id: string, title: string, fault: Fault): Scenario => ({
   ...common,
   id: `S4/${id}`,
   title,
@@ -212,7 +221,7 @@ const s11: Scenario = {
 const s12: Scenario = {
   ...common,
   id: "S12",
-  title: "each request also tells two actors, one of which is slow",
+  title: "each request also asks two actors, one of which is slow",
   catches: "backpressure from end to end",
   mailboxes: {
     quick: { capacity: 64, handleMs: 5 },
@@ -262,8 +271,8 @@ const s15 = (times: number): Scenario => ({
   id: `S15/${times}x`,
   title: `the process is told to stop at ${times} times its capacity`,
   catches: "the drain",
-  phases: [{ name: "until the end", seconds: 10, times }],
-  stopAtMs: 8000,
+  phases: [calm("before", 5), { name: "until the end", seconds: 10, times }],
+  stopAtMs: 13_000,
 })
 
 const s16: Scenario = {
@@ -271,16 +280,16 @@ const s16: Scenario = {
   id: "S16",
   title: "ten minutes at ten times the capacity",
   catches: "the slope of memory",
-  phases: [{ name: "long", seconds: 600, times: 10 }],
+  phases: [calm("before", 5), { name: "long", seconds: 600, times: 10 }],
 }
 
-const s17: Scenario = {
+const s17 = (times: number): Scenario => ({
   ...common,
-  id: "S17",
-  title: "a cold start at its capacity",
+  id: `S17/${times}x`,
+  title: `a cold start at ${times} times the capacity`,
   catches: "nothing is known of the service time",
-  phases: [{ name: "start", seconds: 20, times: 1 }],
-}
+  phases: [{ name: "first second", seconds: 1, times }, { name: "start", seconds: 19, times }],
+})
 
 /** Every scenario, in order. */
 export const scenarios: ReadonlyArray<Scenario> = [
@@ -307,7 +316,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   s15(1),
   s15(10),
   s16,
-  s17,
+  s17(1),
+  s17(10),
 ]
 
 /** The scenario of that id, or all of a group: `S3` is `S3/0.4x`, `S3/10x` and `S3/20x`. */
