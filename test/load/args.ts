@@ -100,7 +100,13 @@ export const parse = (args: ReadonlyArray<string>): Command => {
   for (const name of ["only", "list", "pace", "write-docs"] as const) {
     if (values[name] !== undefined) throw new LoadError(`--${name} belongs to scenarios.`)
   }
-  return { _tag: "Run", job: jobOf(targetOf(first), values, seed), json: values.json, svg: values.svg, allowLate }
+  return {
+    _tag: "Run",
+    job: jobOf(targetOf(first), values, seed),
+    json: values.json,
+    svg: values.svg,
+    allowLate,
+  }
 }
 
 type Values = ReturnType<typeof read>["values"]
@@ -116,7 +122,10 @@ const jobOf = (target: Target, values: Values, seed: number): Job => {
     }]
     : values.phases.split(",").map(phase)
   const seconds = phases.reduce((sum, phase) => sum + phase.seconds, 0)
-  const calls = phases.reduce((sum, { seconds, rate = 0, atOnce = 0 }) => sum + seconds * rate + atOnce, 0)
+  const calls = phases.reduce(
+    (sum, { seconds, rate = 0, atOnce = 0 }) => sum + seconds * rate + atOnce,
+    0,
+  )
   if (seconds > limits.seconds || calls > limits.calls) {
     throw new LoadError(
       `That would be ${Math.round(calls)} calls in ${Math.round(seconds)} s. ` +
@@ -169,7 +178,9 @@ const streams = (
     return { name, key: key!, part: Number(part) }
   })
   const sum = keys.reduce((all, { part }) => all + part, 0)
-  if (Math.abs(sum - 1) > 1e-6) throw new LoadError(`The parts of --key add up to ${sum}, not to 1.`)
+  if (Math.abs(sum - 1) > 1e-6) {
+    throw new LoadError(`The parts of --key add up to ${sum}, not to 1.`)
+  }
   return keys.map(({ name: client, key, part }) => ({
     ...base,
     name: client,
@@ -191,7 +202,9 @@ const phase = (text: string): Phase => {
     name: text.trim(),
     rate: number("A rate in --phases", rate, 0, [0, limits.rate]),
     seconds: number("A length in --phases", seconds, 1, [0.1, limits.seconds]),
-    ...(atOnce === undefined ? {} : { atOnce: whole("A burst in --phases", atOnce, 0, [0, 20_000]) }),
+    ...(atOnce === undefined
+      ? {}
+      : { atOnce: whole("A burst in --phases", atOnce, 0, [0, 20_000]) }),
   }
 }
 
@@ -221,12 +234,19 @@ const header = (text: string): readonly [string, string] => {
   return [name, value!]
 }
 
-const time = (option: string, text: string | undefined, otherwise: number, most: number): number => {
+const time = (
+  option: string,
+  text: string | undefined,
+  otherwise: number,
+  most: number,
+): number => {
   if (text === undefined) return otherwise
   const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s)$/.exec(text) ?? []
   const ms = Number(digits) * (unit === "s" ? 1000 : 1)
   if (ms > 0 && ms <= most) return ms
-  throw new LoadError(`${option} takes a time such as 800ms or 2s, at most ${most / 1000}s, not "${text}".`)
+  throw new LoadError(
+    `${option} takes a time such as 800ms or 2s, at most ${most / 1000}s, not "${text}".`,
+  )
 }
 
 const number = (

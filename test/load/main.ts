@@ -52,7 +52,9 @@ const main = async (): Promise<number> => {
   }
   try {
     if (Deno.build.os !== "linux") {
-      throw new LoadError("The generator calls the C library of Linux (glibc), so it runs there only.")
+      throw new LoadError(
+        "The generator calls the C library of Linux (glibc), so it runs there only.",
+      )
     }
     return command._tag === "Run" ? runOne(command) : await runScenarios(command)
   } catch (error) {

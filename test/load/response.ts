@@ -40,9 +40,9 @@ export class ResponseReader {
   /** The body as text. */
   get body(): string {
     const bytes = this.#body
-    return /^[\x00-\x7f]*$/.test(bytes)
-      ? bytes
-      : utf8.decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)))
+    return /[\x80-\xff]/.test(bytes)
+      ? utf8.decode(Uint8Array.from(bytes, (char) => char.charCodeAt(0)))
+      : bytes
   }
 
   /** Takes bytes; says whether the response is complete, or that it is no response. */
