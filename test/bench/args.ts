@@ -13,7 +13,7 @@ export type Command =
     readonly suite: Suite
     readonly rounds: number
     readonly seconds: number
-    readonly lanes: number
+    readonly lanes: number | undefined
     readonly json: string | undefined
     readonly only: ReadonlyArray<string>
     readonly writeDocs: boolean
@@ -93,7 +93,7 @@ export const parse = (args: ReadonlyArray<string>, suites: ReadonlyArray<Suite>)
     suite,
     rounds: positive("--rounds", values.rounds, 5),
     seconds: positive("--seconds", values.seconds, suite.seconds ?? 2),
-    lanes: positive("--lanes", values.lanes, 1),
+    lanes: values.lanes === undefined ? undefined : positive("--lanes", values.lanes, 1),
     only,
     ...common,
   }

@@ -41,7 +41,7 @@ const measure = async (
       plots: [],
     }
   }
-  const { suite, rounds, seconds, lanes, only } = command
+  const { suite, rounds, seconds, lanes = 1, only } = command
   progress(`preparing suite ${suite.name}`)
   const { subjects, skipped, plots, close } = await suite.prepare(only)
   try {

@@ -104,6 +104,7 @@ const holds = (measured: number, op: "<=" | "<" | ">=" | ">", bound: number): bo
 /** The report as Markdown that is also readable in a terminal. */
 export const toMarkdown = (report: Report): string => {
   const workloads = [...new Set(report.results.map(({ workload }) => workload))]
+  const compared = report.results.some(({ ratioTo }) => Object.keys(ratioTo).length > 0)
   const targets = table(
     ["target", "limit", "measured", ""],
     report.targets.map((row) => [
@@ -117,18 +118,17 @@ export const toMarkdown = (report: Report): string => {
     `${report.at.slice(0, 10)}; ${report.machine}; ${report.method}.`,
     ...workloads.flatMap((workload) => [
       ...(workload === undefined ? [] : [`**${workload}**`]),
-      resultsTable(report.results.filter((row) => row.workload === workload)),
+      resultsTable(report.results.filter((row) => row.workload === workload), compared),
     ]),
     ...(report.targets.length === 0 ? [] : [targets]),
     ...report.skipped.map(({ name, why }) => `Not run: ${name} – ${why}`),
   ].join("\n\n")
 }
 
-const resultsTable = (results: ReadonlyArray<ResultRow>): string => {
+const resultsTable = (results: ReadonlyArray<ResultRow>, compared: boolean): string => {
   const metrics = [...new Map(results.map((row) => [row.metric, row.unit]))]
   const [[first, unit] = ["", ""], ...others] = metrics
   const rowsOf = (metric: string) => results.filter((row) => row.metric === metric)
-  const compared = results.some(({ ratioTo }) => Object.keys(ratioTo).length > 0)
   return table(
     [
       ...["subject", `${column([first, unit])}: median`, "min", "max"],

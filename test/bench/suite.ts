@@ -120,11 +120,18 @@ export const runRounds = async (
           signal.throwIfAborted()
           const [subject, { warm, measure }] = next
           progress(`round ${round + 1} of ${rounds}: ${subject.name}`)
-          await warm(seconds / 4)
-          samples.set(subject.id, await measure(seconds))
+          try {
+            await warm(seconds / 4)
+            samples.set(subject.id, await measure(seconds))
+          } catch (error) {
+            left.length = 0
+            throw error
+          }
         }
       }
-      await Promise.all(Array.from({ length: lanes }, lane))
+      // Nobody is stopped while another lane still measures.
+      const ends = await Promise.allSettled(Array.from({ length: lanes }, lane))
+      for (const end of ends) if (end.status === "rejected") throw end.reason
       taken.push(samples)
     }
     return taken

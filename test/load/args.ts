@@ -226,7 +226,7 @@ const retry = (text: string): Retry => {
 const header = (text: string): readonly [string, string] => {
   const [, name, value] = /^([!#$%&'*+.^_`|~\w-]+):\s*([\x20-\x7e]*)$/.exec(text) ?? []
   if (name === undefined) {
-    throw new LoadError(`--header takes "name: value" in ASCII, not "${text}".`)
+    throw new LoadError(`--header takes "name: value" in ASCII, not ${JSON.stringify(text)}.`)
   }
   if (/^(host|content-length|transfer-encoding|connection)$/i.test(name)) {
     throw new LoadError(`The header ${name} is the generator's own. Leave it out.`)
@@ -289,7 +289,7 @@ const read = (args: ReadonlyArray<string>) => {
       },
     })
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : String(error)
+    const reason = error instanceof Error ? error.message.split(/\.\s/)[0] : String(error)
     throw new LoadError(`${reason}. See deno task load --help.`)
   }
 }
