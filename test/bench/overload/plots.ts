@@ -3,24 +3,25 @@
  */
 import type { Result } from "../../load/job.ts"
 import { type Panel, plot } from "../../load/svg.ts"
-import { slots } from "./shape.ts"
+import { phasesOf, slots } from "./shape.ts"
 
 interface Drawn {
   readonly name: string
   readonly result: Result
-  readonly phases: ReadonlyArray<{ readonly name: string; readonly seconds: number }>
+  readonly seconds: number
 }
 
 /** Good answers a second, beside what the pool can serve. */
 export const goodputPlot = (subjects: ReadonlyArray<Drawn>): string =>
   plot(
     "Good answers per second: 0.8×, 10×, 0.8×, then 10× with queries of 400 ms",
-    subjects.map(({ name, result, phases }): Panel => {
+    subjects.map(({ name, result, seconds }): Panel => {
       const step = result.windowMs / 1000
+      const phases = phasesOf(seconds)
       const slowAt = phases.slice(0, 3).reduce((sum, { seconds }) => sum + seconds, 0)
       let at = 0
-      const marks = phases.map(({ name, seconds }) => {
-        const mark = { atSeconds: at, name }
+      const marks = phases.map(({ rate, seconds }, phase) => {
+        const mark = { atSeconds: at, name: `${rate / 50}×${phase === 3 ? ", 400 ms" : ""}` }
         at += seconds
         return mark
       })

@@ -8,7 +8,7 @@ import { freePort, startServer } from "../process.ts"
 import type { Metric, Subject, Suite } from "../suite.ts"
 import { VerificationFailed } from "../suite.ts"
 import { goodputPlot } from "./plots.ts"
-import { contradiction, jobOf, names, phasesOf, type PoolSeen, sampleOf } from "./shape.ts"
+import { contradiction, jobOf, names, type PoolSeen, sampleOf } from "./shape.ts"
 
 interface Spec {
   readonly id: string
@@ -49,6 +49,7 @@ const specs: ReadonlyArray<Spec> = [
     ],
   },
   fastify("opossum", "Fastify × opossum", "opossum"),
+  fastify("opossum-filter", "Fastify × opossum, filtered", "opossum-filter"),
   fastify("bottleneck", "Fastify × bottleneck, overflow", "bottleneck"),
   fastify("bottleneck-leak", "Fastify × bottleneck, leak", "bottleneck-leak"),
   fastify("p-queue", "Fastify × p-queue", "p-queue"),
@@ -160,11 +161,10 @@ export const overload: Suite = {
         : wanted.filter(({ peer }) => peer).map(({ name }) => ({ name, why })),
       plots: () => [{
         file: "overload.svg",
-        svg: goodputPlot([...kept].map(([name, { result, seconds }]) => ({
-          name,
-          result,
-          phases: phasesOf(seconds),
-        }))),
+        svg: goodputPlot(wanted.flatMap(({ name }) => {
+          const it = kept.get(name)
+          return it === undefined ? [] : [{ name, result: it.result, seconds: it.seconds }]
+        })),
       }],
       close: async () => {
         await Promise.all(idle.map((generator) => generator.close()))
@@ -208,7 +208,7 @@ export const overload: Suite = {
       value: (read) =>
         read("weir", names.slow) /
         Math.max(
-          ...["cockatiel", "opossum", "bottleneck", "bottleneck-leak", "p-queue"]
+          ...["cockatiel", "opossum", "opossum-filter", "bottleneck", "bottleneck-leak", "p-queue"]
             .map((id) => read(id, names.slow)),
         ),
     },

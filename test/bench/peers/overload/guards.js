@@ -21,6 +21,20 @@ const bottleneck = (strategy) => {
   }
 }
 
+const opossum = (options) => {
+  const breaker = new CircuitBreaker((work) => work(), {
+    capacity: slots + waiting,
+    timeout: deadlineMs,
+    ...options,
+  })
+  const codes = {
+    ESEMLOCKED: [503, "capacity"],
+    EOPENBREAKER: [503, "open"],
+    ETIMEDOUT: [504, "timeout"],
+  }
+  return { run: (work) => breaker.fire(work), refused: (error) => codes[error.code] }
+}
+
 export const guards = {
   /** Nothing before the pool. */
   none: () => ({ run: (work) => work(), refused: () => undefined }),
@@ -42,18 +56,11 @@ export const guards = {
     }
   },
 
-  opossum: () => {
-    const breaker = new CircuitBreaker((work) => work(), {
-      capacity: slots + waiting,
-      timeout: deadlineMs,
-    })
-    const codes = {
-      ESEMLOCKED: [503, "capacity"],
-      EOPENBREAKER: [503, "open"],
-      ETIMEDOUT: [504, "timeout"],
-    }
-    return { run: (work) => breaker.fire(work), refused: (error) => codes[error.code] }
-  },
+  /** Its own refusals count as failures and open the breaker: the default. */
+  opossum: () => opossum({}),
+
+  /** Refusals for lack of room do not count: what one finds out when tuning it. */
+  "opossum-filter": () => opossum({ errorFilter: (error) => error.code === "ESEMLOCKED" }),
 
   /** Refuses the newcomer. */
   bottleneck: () => bottleneck(Bottleneck.strategy.OVERFLOW),
