@@ -66,7 +66,7 @@ Result:
 Scenarios:
   --only LIST          e.g. S1,S3/10x; all that can run if left out
   --list               show them, run none
-  --pace F             phases F times as long (default 1), e.g. 0.3
+  --pace F             phases of more than 5 s F times as long (default 1), e.g. 0.3
   --seed, --json, --allow-late as above
   --write-docs         put the table into docs/load.md
 

@@ -229,7 +229,10 @@ class Engine {
     if (status < 200 || status > 299) return this.#end(row, "failed", status, "", retryAfterMs)
     const wrong = this.#judge(this.#streamOf(row), body)
     this.#problem ??= wrong
-    this.#end(row, wrong === null ? "good" : "wrong", status)
+    if (wrong !== null) return this.#end(row, "wrong", status)
+    // It came in the same wait as its deadline, and after it.
+    const spent = this.#now() - this.#records.intendedMs[row]!
+    this.#end(row, spent <= this.#streamOf(row).deadlineMs ? "good" : "timeout", status)
   }
 
   #streamOf(row: number): Stream {

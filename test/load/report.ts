@@ -73,6 +73,12 @@ export const toSvg = (result: Result, title: string): string => {
     kind: "stack",
     values: perSecond(series.map(({ refusals }) => refusals[reason] ?? 0)),
   }))
+  const other: Curve = {
+    name: "other",
+    ink: "offered",
+    kind: "stack",
+    values: perSecond(series.map((it) => it.other)),
+  }
   const panels: ReadonlyArray<Panel> = [
     {
       ...common,
@@ -105,12 +111,7 @@ export const toSvg = (result: Result, title: string): string => {
           kind: "stack",
           values: perSecond(series.map((it) => it.timeout)),
         },
-        {
-          name: "other",
-          ink: "offered",
-          kind: "stack",
-          values: perSecond(series.map((it) => it.other)),
-        },
+        ...(series.some((it) => it.other > 0) ? [other] : []),
       ],
     },
   ]

@@ -8,7 +8,7 @@ import { capacityOf, loadsOf, meanOf, rateOf, type Scenario } from "../../sim/sc
 import { Speed } from "../../sim/speed.ts"
 import type { Job, Part, Result } from "../job.ts"
 import { schedule } from "../schedule.ts"
-import type { Seen } from "./plan.ts"
+import { type Seen, workOf } from "./plan.ts"
 
 /** What else was seen, beside what the clients got. */
 export interface Around {
@@ -55,7 +55,7 @@ export const measuresOf = (
   const all = [
     ...(ceilings.has(group!) ? ofCeiling(scenario, job, result, group!) : []),
     ...(own[group!]?.(scenario, result, around) ?? []),
-    ...(around.seen === undefined || group === "S13" ? [] : [wasted(result, around.seen)]),
+    ...(around.seen === undefined || !thrifty.has(group!) ? [] : [wasted(result, around.seen)]),
     ...(around.seen === undefined ? [] : [leaks(around.seen)]),
   ]
   return all
@@ -63,6 +63,9 @@ export const measuresOf = (
 
 /** Where nothing but load and service time change, so that the most that is possible is known. */
 const ceilings: ReadonlySet<string> = new Set(["S0", "S1", "S2", "S3"])
+
+/** Where no query fails and no client leaves for reasons of its own. */
+const thrifty: ReadonlySet<string> = new Set(["S0", "S1", "S2", "S3", "S6", "S8", "S11"])
 
 /** Good answers by phase, as a part of what perfect knowledge of the same arrivals would have served. */
 export const possible = (scenario: Scenario, job: Job): ReadonlyArray<number> => {
@@ -85,7 +88,7 @@ const ofCeiling = (
 ): ReadonlyArray<Measure> => {
   const most = possible(scenario, job)
   const share = result.parts.flatMap((part, at): ReadonlyArray<Measure> =>
-    most[at]! === 0 ? [] : [{
+    most[at]! === 0 || !settled(scenario, at) ? [] : [{
       name: `${part.phase}: good, of what is possible`,
       unit: "%",
       value: 100 * part.good / most[at]!,
@@ -108,6 +111,13 @@ const ofCeiling = (
     limits: atMost(20, 5),
   }]
   return [...share, late, ...refusal]
+}
+
+/** Nothing has just changed or is about to, and a query takes less time than there is. */
+const settled = (scenario: Scenario, phase: number): boolean => {
+  const { name } = scenario.phases[phase]!
+  const work = meanOf(workOf(scenario, scenario.phases[phase]!))
+  return !/, (change|end)$/.test(name) && work <= scenario.deadlineMs
 }
 
 /** Of the queries that ran, those that nobody got an answer from. */
@@ -162,23 +172,30 @@ const own: Readonly<
   Record<string, (scenario: Scenario, result: Result, around: Around) => ReadonlyArray<Measure>>
 > = {
   S1: (scenario, result) => {
-    const peak = Math.max(...result.parts.map(({ good, seconds }) => good / seconds))
+    // By the moment of the answer: by that of the call, the first full phase also has what it left in
+    // line to the next one.
+    const rates = scenario.phases.map(({ seconds }, at) => {
+      const from = phaseOf(scenario, at)
+      const windows = result.series.filter(({ atMs }) =>
+        atMs >= from && atMs + result.windowMs <= from + seconds * 1000
+      )
+      return sum(windows.map(({ good }) => good)) / windows.length * 1000 / result.windowMs
+    })
+    const peak = Math.max(...rates)
     const limits: Record<string, Limits> = {
       "2x": atLeast(95, 99),
       "5x": atLeast(95, 98),
       "10x": atLeast(95, 97),
       "20x": atLeast(90, 95),
     }
-    // A phase also gets what arrived in it and was served after it; the peak is of the same kind.
-    return Object.entries(limits).flatMap(([phase, limits]) => {
-      const it = result.parts.find((part) => part.phase === phase)
-      return it === undefined ? [] : [{
-        name: `${phase}: goodput, of the own peak (${capacityOf(scenario.pool)}/s is the capacity)`,
+    return scenario.phases.flatMap(({ name }, at) =>
+      limits[name] === undefined ? [] : [{
+        name: `${name}: goodput, of the own peak`,
         unit: "%",
-        value: 100 * it.good / it.seconds / peak,
-        limits,
+        value: 100 * rates[at]! / peak,
+        limits: limits[name],
       }]
-    })
+    )
   },
   S2: (scenario, result) => [
     recovered("recovery after the spike", scenario, result, 2, atMost(1, 0.2)),

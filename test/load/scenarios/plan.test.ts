@@ -6,6 +6,15 @@ import { jobOf, paced, setupOf, workOf } from "./plan.ts"
 
 const one = (id: string): Scenario => select(id)[0]!
 
+const step: Scenario = {
+  ...one("S2"),
+  phases: [
+    { name: "before", seconds: 10, times: 0.8 },
+    { name: "spike", seconds: 10, times: 10 },
+    { name: "after", seconds: 30, times: 0.8 },
+  ],
+}
+
 describe("a scenario over real sockets", () => {
   it("sends what the simulator sends: the same clients, phases and rates", () => {
     const job = jobOf(one("S11"), 1, 2, 1)
@@ -45,12 +54,11 @@ describe("a scenario over real sockets", () => {
     expect(retry("S2")).toEqual({ kind: "none" })
   })
 
-  it("can be shorter", () => {
-    const whole = one("S15/10x")
-    const short = paced(whole, 0.5)
-    expect(short.phases.map(({ seconds }) => seconds * 2))
-      .toEqual(whole.phases.map(({ seconds }) => seconds))
-    expect(short.stopAtMs).toBe(whole.stopAtMs! / 2)
+  it("can be shorter, but for what is short already", () => {
+    const short = paced({ ...step, stopAtMs: 45_000 }, 0.5)
+    expect(short.phases.map(({ seconds }) => seconds)).toEqual([5, 5, 15])
+    expect(short.stopAtMs).toBe(22_500)
+    expect(paced(one("S0/300ms"), 0.1)).toEqual(one("S0/300ms"))
   })
 
   it("keeps the shape of the work around another mean", () => {
@@ -59,15 +67,6 @@ describe("a scenario over real sockets", () => {
     expect(setupOf(one("S0/300ms"), 5)).toMatchObject({ capacity: 10, work: 200, expectedMs: 200 })
   })
 })
-
-const step: Scenario = {
-  ...one("S2"),
-  phases: [
-    { name: "before", seconds: 10, times: 0.8 },
-    { name: "spike", seconds: 10, times: 10 },
-    { name: "after", seconds: 30, times: 0.8 },
-  ],
-}
 
 const noCounts = {
   ...{ good: 0, refused: 0, failed: 0, timeout: 0, left: 0 },
@@ -116,6 +115,47 @@ describe("what a scenario is judged by", () => {
     // 10 s at 50/s, and what was in line at the end.
     expect(spike).toBeGreaterThan(530)
     expect(spike).toBeLessThanOrEqual(540)
+  })
+
+  it("takes the goodput of a ramp when answers come, so that no phase has the tail of another", () => {
+    const ramp: Scenario = {
+      ...one("S1"),
+      phases: [1, 2, 5].map((times) => ({ name: `${times}x`, seconds: 2, times })),
+    }
+    const window = { offered: 0, sent: 0, timeout: 0, other: 0, refusals: {}, p50: 0, p99: 0 }
+    const series = [40, 50, 50, 50, 45, 50, 40].map((good, i) => ({
+      ...window,
+      atMs: i * 1000,
+      good,
+    }))
+    const found = measuresOf(
+      ramp,
+      jobOf(ramp, 1, 2, 1),
+      { ...resultOf(ramp, () => 1), series },
+      { seen: undefined },
+    )
+    expect(found.filter(({ name }) => name.includes("own peak")).map(({ value }) => value))
+      .toEqual([100, 95])
+  })
+
+  it("does not judge the moments around a change, nor work that nobody could do in time", () => {
+    const regime: Scenario = {
+      ...one("S3/10x"),
+      phases: [
+        { name: "400 ms, change", seconds: 1, times: 1, serviceMs: 400 },
+        { name: "400 ms", seconds: 5, times: 1, serviceMs: 400 },
+        { name: "400 ms, end", seconds: 1, times: 1, serviceMs: 400 },
+        { name: "2000 ms", seconds: 9, times: 1, serviceMs: 2000 },
+      ],
+    }
+    const found = measuresOf(
+      regime,
+      jobOf(regime, 1, 2, 1),
+      resultOf(regime, (_, calls) => calls),
+      { seen: undefined },
+    )
+    expect(found.map(({ name }) => name).filter((name) => name.includes("possible")))
+      .toEqual(["400 ms: good, of what is possible"])
   })
 
   it("says lead, pass or missed", () => {

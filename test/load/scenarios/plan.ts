@@ -2,7 +2,7 @@
  * From a scenario of the simulator to a service and a job for the generator. Pure.
  */
 import type { Client, Load, Phase, Scenario, Work } from "../../sim/scenario.ts"
-import { loadsOf, meanOf, rateOf } from "../../sim/scenario.ts"
+import { lengthOf, loadsOf, meanOf, rateOf } from "../../sim/scenario.ts"
 import type { Job, Phase as Stretch, Retry, Stream } from "../job.ts"
 
 /** What is wrong with queries. */
@@ -30,12 +30,19 @@ export interface Seen {
   }>
 }
 
-/** The same scenario with phases `pace` times as long. */
-export const paced = (scenario: Scenario, pace: number): Scenario => ({
-  ...scenario,
-  phases: scenario.phases.map((phase) => ({ ...phase, seconds: phase.seconds * pace })),
-  ...(scenario.stopAtMs === undefined ? {} : { stopAtMs: scenario.stopAtMs * pace }),
-})
+/**
+ * The same scenario with its long phases `pace` times as long. What lasts 5 s or less has a reason to:
+ * a stall, a burst, the time after a change.
+ */
+export const paced = (scenario: Scenario, pace: number): Scenario => {
+  const phases = scenario.phases.map((phase) =>
+    phase.seconds <= 5 ? phase : { ...phase, seconds: phase.seconds * pace }
+  )
+  const changed = { ...scenario, phases }
+  if (scenario.stopAtMs === undefined) return changed
+  const left = lengthOf(scenario) - scenario.stopAtMs
+  return { ...changed, stopAtMs: lengthOf(changed) - left * pace }
+}
 
 export const setupOf = (scenario: Scenario, controlPort: number): Setup => ({
   controlPort,

@@ -9,6 +9,7 @@ import { machine } from "../../bench/machine.ts"
 import { refreshDocs, table } from "../../bench/report.ts"
 import { significant } from "../../bench/stats.ts"
 import * as EmbeddedPostgres from "../../../src/store/EmbeddedPostgres.ts"
+import { lengthOf } from "../../sim/scenario.ts"
 import { type Scenario, scenarios, select } from "../../sim/scenarios.ts"
 import type { Command } from "../args.ts"
 import { type Generator, startGenerator } from "../generator.ts"
@@ -58,9 +59,9 @@ export const runScenarios = async (
           skipped.push(`${scenario.id} – needs ${missing}, which are not there yet`)
           continue
         }
-        const { seconds } = { seconds: scenario.phases.reduce((sum, it) => sum + it.seconds, 0) }
-        write(`${scenario.id}: ${scenario.title} (${Math.round(seconds * command.pace)} s)`)
-        runs.push(await runOne(paced(scenario, command.pace), generator, url, command.seed))
+        const run = paced(scenario, command.pace)
+        write(`${run.id}: ${run.title} (${Math.round(lengthOf(run) / 1000)} s)`)
+        runs.push(await runOne(run, generator, url, command.seed))
       }
     } finally {
       await generator.close()
@@ -69,7 +70,9 @@ export const runScenarios = async (
   await withDatabase(runAll).catch((error) => {
     throw error instanceof BenchError ? new LoadError(error.message) : error
   })
-  const pace = command.pace === 1 ? "" : `; phases ${command.pace} times as long as written`
+  const pace = command.pace === 1
+    ? ""
+    : `; phases of more than 5 s ${command.pace} times as long as written`
   const text = [
     `${at.slice(0, 10)}; ${where}; seed ${command.seed}${pace}.`,
     toTable(runs),
