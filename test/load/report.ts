@@ -41,8 +41,9 @@ export const invalid = (result: Result): string | undefined => {
     return `Not valid: ${unsent} requests found no connection. Raise --connections.`
   }
   if (result.valid) return undefined
-  return `Not valid: the generator was ${ms(result.lateness.p99)} ms late at p99, more than ` +
-    `${latenessLimitMs}. Use a quieter machine or a lower rate, or accept it with --allow-late.`
+  return `Not valid: the generator was ${ms(result.lateness.p99)} ms late at p99, and more than ` +
+    `${latenessLimitMs} outside of bursts. Use a quieter machine or a lower rate, or accept it ` +
+    "with --allow-late."
 }
 
 const endings = (part: Part): string => {

@@ -55,7 +55,9 @@ export const measuresOf = (
   const all = [
     ...(ceilings.has(group!) ? ofCeiling(scenario, job, result, group!) : []),
     ...(own[group!]?.(scenario, result, around) ?? []),
-    ...(around.seen === undefined || !thrifty.has(group!) ? [] : [wasted(result, around.seen)]),
+    ...(around.seen === undefined || !thrifty.has(group!)
+      ? []
+      : [wasted(result, around.seen, group === "S6" ? undefined : atMost(2, 0.5))]),
     ...(around.seen === undefined ? [] : [leaks(around.seen)]),
   ]
   return all
@@ -64,7 +66,10 @@ export const measuresOf = (
 /** Where nothing but load and service time change, so that the most that is possible is known. */
 const ceilings: ReadonlySet<string> = new Set(["S0", "S1", "S2", "S3"])
 
-/** Where no query fails and no client leaves for reasons of its own. */
+/**
+ * Where no query fails and no client leaves for reasons of its own. A stall (S6) catches queries that
+ * nobody could know about, so there it is for information.
+ */
 const thrifty: ReadonlySet<string> = new Set(["S0", "S1", "S2", "S3", "S6", "S8", "S11"])
 
 /** Good answers by phase, as a part of what perfect knowledge of the same arrivals would have served. */
@@ -121,14 +126,14 @@ const settled = (scenario: Scenario, phase: number): boolean => {
 }
 
 /** Of the queries that ran, those that nobody got an answer from. */
-const wasted = (result: Result, seen: Seen): Measure => {
+const wasted = (result: Result, seen: Seen, limits: Limits | undefined): Measure => {
   const started = sum(seen.pools.filter(({ name }) => name !== "service").map((it) => it.started))
   const good = sum(result.parts.map(({ good }) => good))
   return {
     name: "queries run for nobody",
     unit: "%",
     value: started === 0 ? 0 : Math.max(0, 100 * (1 - good / started)),
-    limits: atMost(2, 0.5),
+    ...(limits === undefined ? {} : { limits }),
   }
 }
 
