@@ -25,6 +25,14 @@ describe("parse", () => {
     expect(parse(["http", "--write-docs"], [http])).toMatchObject({ writeDocs: true })
   })
 
+  it("takes the default length of a suite from the suite, and lanes when told to", () => {
+    const long = { ...http, seconds: 6 }
+    expect(parse(["http"], [long])).toMatchObject({ seconds: 6 })
+    expect(parse(["http", "--seconds", "3"], [long])).toMatchObject({ seconds: 3 })
+    expect(parse(["http", "--lanes", "3"], [http])).toMatchObject({ lanes: 3 })
+    expect(() => parse(["http", "--lanes", "0"], [http])).toThrow("--lanes takes a whole number")
+  })
+
   it("takes what follows -- as the command to start", () => {
     expect(parse(["start", "--runs", "3", "--", "deno", "run", "--port", "{port}"], [http]))
       .toEqual({

@@ -13,6 +13,7 @@ export type Command =
     readonly suite: Suite
     readonly rounds: number
     readonly seconds: number
+    readonly lanes: number | undefined
     readonly json: string | undefined
     readonly only: ReadonlyArray<string>
     readonly writeDocs: boolean
@@ -37,7 +38,9 @@ ${suites.map(({ name, description }) => `  ${name.padEnd(10)} ${description}`).j
 
 Options of a suite:
   --rounds N       how often each subject is measured, in turn (default 5)
-  --seconds S      how long each time (default 2)
+  --seconds S      how long each time (default 2; overload: 6, the length of a spike)
+  --lanes N        how many subjects at the same time (default 1); only for suites that wait more
+                   than they compute: overload
   --only A,B       these subjects alone
 Options of start:
   --runs N         how many measured starts; one more before them warms the caches (default 5)
@@ -89,7 +92,8 @@ export const parse = (args: ReadonlyArray<string>, suites: ReadonlyArray<Suite>)
     _tag: "Run",
     suite,
     rounds: positive("--rounds", values.rounds, 5),
-    seconds: positive("--seconds", values.seconds, 2),
+    seconds: positive("--seconds", values.seconds, suite.seconds ?? 2),
+    lanes: values.lanes === undefined ? undefined : positive("--lanes", values.lanes, 1),
     only,
     ...common,
   }
@@ -104,6 +108,7 @@ const readArgs = (args: ReadonlyArray<string>) => {
         help: { type: "boolean", short: "h" },
         rounds: { type: "string" },
         seconds: { type: "string" },
+        lanes: { type: "string" },
         only: { type: "string" },
         runs: { type: "string" },
         path: { type: "string" },
@@ -121,7 +126,7 @@ const readArgs = (args: ReadonlyArray<string>) => {
 const positive = (option: string, text: string | undefined, otherwise: number): number => {
   if (text === undefined) return otherwise
   const value = Number(text)
-  const whole = option === "--rounds" || option === "--runs"
+  const whole = ["--rounds", "--runs", "--lanes"].includes(option)
   if (value > 0 && Number.isFinite(value) && (!whole || Number.isInteger(value))) return value
   throw new BenchError(`${option} takes a ${whole ? "whole " : ""}number above 0, not "${text}".`)
 }

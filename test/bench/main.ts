@@ -8,13 +8,14 @@ import { actors } from "./actors/suite.ts"
 import { admission } from "./admission/suite.ts"
 import { parse, usage } from "./args.ts"
 import { http } from "./http/suite.ts"
+import { overload } from "./overload/suite.ts"
 import { machine } from "./machine.ts"
 import { BenchError } from "./process.ts"
 import { makeReport, refreshDocs, type Report, toMarkdown } from "./report.ts"
 import { measureStarts, startReport } from "./start.ts"
-import { runRounds, type Suite, VerificationFailed } from "./suite.ts"
+import { type Plot, runRounds, type Suite, VerificationFailed } from "./suite.ts"
 
-const suites: ReadonlyArray<Suite> = [http, actors, admission]
+const suites: ReadonlyArray<Suite> = [http, actors, admission, overload]
 const docs = new URL("../../docs/benchmarks.md", import.meta.url)
 
 const abort = new AbortController()
@@ -30,25 +31,28 @@ const progress = (line: string): void => {
 
 const measure = async (
   command: Exclude<ReturnType<typeof parse>, { _tag: "Help" }>,
-): Promise<Report> => {
+): Promise<{ readonly report: Report; readonly plots: ReadonlyArray<Plot> }> => {
   const about = { at: new Date().toISOString(), machine: await machine() }
   const common = { progress, signal: abort.signal }
   if (command._tag === "Start") {
-    return startReport(await measureStarts({ ...command, ...common }), command.command, {
-      ...about,
-      idleSeconds: command.idleSeconds,
-    })
+    const starts = await measureStarts({ ...command, ...common })
+    const { idleSeconds } = command
+    return {
+      report: startReport(starts, command.command, { ...about, idleSeconds }),
+      plots: [],
+    }
   }
-  const { suite, rounds, seconds, only } = command
+  const { suite, rounds, seconds, lanes = 1, only } = command
   progress(`preparing suite ${suite.name}`)
-  const { subjects, skipped, close } = await suite.prepare(only)
+  const { subjects, skipped, plots, close } = await suite.prepare(only)
   try {
-    const taken = await runRounds(subjects, { rounds, seconds, ...common })
-    return makeReport(suite, subjects, taken, {
-      ...about,
-      method: `${rounds} rounds of ${seconds} s each`,
-      skipped,
-    })
+    const taken = await runRounds(subjects, { rounds, seconds, lanes, ...common })
+    const side = lanes === 1 ? "" : `, ${lanes} subjects side by side`
+    const method = `${rounds} rounds of ${seconds} s each${side}`
+    return {
+      report: makeReport(suite, subjects, taken, { ...about, method, skipped }),
+      plots: plots?.() ?? [],
+    }
   } finally {
     await close()
   }
@@ -76,7 +80,7 @@ const main = async (): Promise<number> => {
     if (Deno.build.os !== "linux") {
       throw new BenchError("The benchmarks read CPU time from /proc and so run on Linux only.")
     }
-    const report = await measure(command)
+    const { report, plots } = await measure(command)
     const text = toMarkdown(report)
     progress("")
     console.log(text)
@@ -85,6 +89,7 @@ const main = async (): Promise<number> => {
     }
     if (command.writeDocs) {
       await write(docs, refreshDocs(await Deno.readTextFile(docs), report.suite, text))
+      for (const { file, svg } of plots) await write(new URL(`./${file}`, docs), svg)
     }
     return 0
   } catch (error) {

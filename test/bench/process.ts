@@ -8,6 +8,8 @@ export interface ServerProcess {
   readonly port: number
   /** Settles when it has ended. */
   readonly ended: Promise<void>
+  /** Its exit code, once it has ended. */
+  readonly code: Promise<number>
   /** SIGTERM, after 30 s SIGKILL; waits for its end. */
   readonly stop: () => Promise<void>
 }
@@ -109,7 +111,10 @@ export const startServer = async (options: StartOptions): Promise<ServerProcess>
       await response.body?.cancel()
       return response.status
     }, () => undefined)
-    if (got !== undefined && options.ready(got)) return { pid: child.pid, port, ended, stop }
+    if (got !== undefined && options.ready(got)) {
+      const exit = child.status.then((status) => status.code)
+      return { pid: child.pid, port, ended, code: exit, stop }
+    }
     if (performance.now() > until) {
       await stop()
       const last = got === undefined ? "no answer" : `status ${got}`

@@ -184,6 +184,42 @@ describe("a suite with several workloads", () => {
   })
 })
 
+describe("a suite in which nobody is divided by anybody", () => {
+  it("has no column for ratios, and shows the range of the metrics that ask for it", () => {
+    const report = makeReport(
+      {
+        ...suite,
+        metrics: [
+          { name: "good", unit: "%", range: true },
+          { name: "late", unit: "%", range: true },
+          { name: "wait", unit: "ms" },
+        ],
+        targets: [],
+      },
+      [subject("a", "A"), subject("b", "B")],
+      [
+        new Map([
+          ["a", { good: 90, late: 1, wait: 5 }],
+          ["b", { good: 99, late: 0, wait: NaN }],
+        ]),
+        new Map([
+          ["a", { good: 92, late: 3, wait: 7 }],
+          ["b", { good: 99, late: 0, wait: NaN }],
+        ]),
+      ],
+      { at: "2026-01-02T03:04:05.000Z", machine: "2 cores", method: "2 rounds", skipped: [] },
+    )
+    expect(toMarkdown(report)).toBe(
+      `2026-01-02; 2 cores; 2 rounds.
+
+| subject | good, %: median | min | max | late, % | wait, ms |
+| ------- | --------------: | --: | --: | ------- | -------: |
+| A       |              91 |  90 |  92 | 2 (1–3) |        6 |
+| B       |              99 |  99 |  99 | 0       |        – |`,
+    )
+  })
+})
+
 describe("table", () => {
   it("sets numbers to the right and words to the left", () => {
     expect(table(["name", "n"], [["a", "1"], ["bc", "20"]])).toBe(

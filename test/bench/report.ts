@@ -27,6 +27,8 @@ export interface ResultRow {
   readonly median: number
   readonly min: number
   readonly max: number
+  /** Whether the table shows min and max with the median. */
+  readonly range?: true
   /** The median over the rounds of this subject divided by that one in the same round. */
   readonly ratioTo: Readonly<Record<string, number>>
 }
@@ -61,7 +63,7 @@ export const makeReport = (
     rounds: rounds.length,
     method: about.method,
     results: subjects.flatMap((subject) =>
-      metricsOf(subject).map(({ name, unit }, at) => {
+      metricsOf(subject).map(({ name, unit, range }, at) => {
         const { median, min, max } = summarize(valuesOf(rounds, subject.id, name))
         return {
           ...(subject.workload === undefined ? {} : { workload: subject.workload }),
@@ -71,6 +73,7 @@ export const makeReport = (
           median: significant(median),
           min: significant(min),
           max: significant(max),
+          ...(range === true && at > 0 ? { range } : {}),
           ratioTo: at === 0 ? ratioTo(subject, name) : {},
         }
       })
@@ -101,6 +104,7 @@ const holds = (measured: number, op: "<=" | "<" | ">=" | ">", bound: number): bo
 /** The report as Markdown that is also readable in a terminal. */
 export const toMarkdown = (report: Report): string => {
   const workloads = [...new Set(report.results.map(({ workload }) => workload))]
+  const compared = report.results.some(({ ratioTo }) => Object.keys(ratioTo).length > 0)
   const targets = table(
     ["target", "limit", "measured", ""],
     report.targets.map((row) => [
@@ -114,30 +118,42 @@ export const toMarkdown = (report: Report): string => {
     `${report.at.slice(0, 10)}; ${report.machine}; ${report.method}.`,
     ...workloads.flatMap((workload) => [
       ...(workload === undefined ? [] : [`**${workload}**`]),
-      resultsTable(report.results.filter((row) => row.workload === workload)),
+      resultsTable(report.results.filter((row) => row.workload === workload), compared),
     ]),
     ...(report.targets.length === 0 ? [] : [targets]),
     ...report.skipped.map(({ name, why }) => `Not run: ${name} – ${why}`),
   ].join("\n\n")
 }
 
-const resultsTable = (results: ReadonlyArray<ResultRow>): string => {
+const resultsTable = (results: ReadonlyArray<ResultRow>, compared: boolean): string => {
   const metrics = [...new Map(results.map((row) => [row.metric, row.unit]))]
   const [[first, unit] = ["", ""], ...others] = metrics
   const rowsOf = (metric: string) => results.filter((row) => row.metric === metric)
   return table(
-    ["subject", `${column([first, unit])}: median`, "min", "max", "ratio", ...others.map(column)],
+    [
+      ...["subject", `${column([first, unit])}: median`, "min", "max"],
+      ...(compared ? ["ratio"] : []),
+      ...others.map(column),
+    ],
     rowsOf(first).map((row) => [
       row.subject,
       String(row.median),
       String(row.min),
       String(row.max),
-      Object.entries(row.ratioTo).map(([to, ratio]) => `${ratio} × ${to}`).join(", ") || "–",
+      ...(compared
+        ? [Object.entries(row.ratioTo).map(([to, ratio]) => `${ratio} × ${to}`).join(", ") || "–"]
+        : []),
       ...others.map(([metric]) =>
-        String(rowsOf(metric).find(({ subject }) => subject === row.subject)?.median ?? "–")
+        cell(rowsOf(metric).find(({ subject }) => subject === row.subject))
       ),
     ]),
   )
+}
+
+const cell = (row: ResultRow | undefined): string => {
+  if (row === undefined || Number.isNaN(row.median)) return "–"
+  const { median, min, max } = row
+  return row.range === true && min !== max ? `${median} (${min}–${max})` : String(median)
 }
 
 const column = ([metric, unit]: readonly [string, string]): string =>

@@ -45,6 +45,52 @@ describe("runRounds", () => {
     expect(log.filter((line) => line.startsWith("stop"))).toEqual(["stop a", "stop b"])
   })
 
+  it("measures several side by side when told to, and each of them once", async () => {
+    const log: Array<string> = []
+    let open = () => {}
+    const both = new Promise<void>((resolve) => open = resolve)
+    let inside = 0
+    const meet = async (): Promise<number> => {
+      if (++inside === 2) open()
+      await both
+      return 1
+    }
+    const subjects = ["a", "b", "c"].map((id) => ({
+      ...subject(id, log),
+      start: async () => ({
+        ...await subject(id, log).start(),
+        measure: async () => ({ cost: await meet() }),
+      }),
+    }))
+    const rounds = await runRounds(subjects, { ...options, rounds: 1, lanes: 2 })
+    expect([...rounds[0]!.keys()].sort()).toEqual(["a", "b", "c"])
+  })
+
+  it("lets the other lane end, and nothing else begin, when one fails", async () => {
+    const log: Array<string> = []
+    let release = () => {}
+    const gate = new Promise<number>((resolve) => release = () => resolve(1))
+    const wrong = subject("a", log, () => {
+      setTimeout(release, 0)
+      throw new VerificationFailed("a: wrong")
+    })
+    const slow: Subject = {
+      ...subject("b", log),
+      start: async () => ({
+        ...await subject("b", log).start(),
+        measure: async () => {
+          await gate
+          log.push("measured b")
+          return { cost: 1 }
+        },
+      }),
+    }
+    await expect(runRounds([wrong, slow, subject("c", log)], { ...options, rounds: 1, lanes: 2 }))
+      .rejects.toThrow("a: wrong")
+    expect(log.indexOf("measured b")).toBeLessThan(log.indexOf("stop a"))
+    expect(log).not.toContain("measure c 2")
+  })
+
   it("stops what has started when it is aborted", async () => {
     const log: Array<string> = []
     const abort = new AbortController()

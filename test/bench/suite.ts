@@ -39,6 +39,8 @@ export interface Metric {
   readonly unit: string
   /** The workload in whose table it stands; none where the suite has none. */
   readonly workload?: string | undefined
+  /** Shown with its smallest and largest value, where it is not the first metric, which always is. */
+  readonly range?: boolean | undefined
 }
 
 /** Reads a metric (the first of the suite) of a subject in one round; NaN where it was not measured. */
@@ -59,11 +61,21 @@ export interface Suite {
   readonly prepare: (only: ReadonlyArray<string>) => Promise<{
     readonly subjects: ReadonlyArray<Subject>
     readonly skipped: ReadonlyArray<Skipped>
+    /** Pictures of what has been measured, for the documentation. */
+    readonly plots?: () => ReadonlyArray<Plot>
     readonly close: () => Promise<void>
   }>
   /** The ids of all subjects. */
   readonly ids: ReadonlyArray<string>
   readonly targets: ReadonlyArray<Target>
+  /** What `--seconds` is by default; 2 where it is left out. */
+  readonly seconds?: number | undefined
+}
+
+/** A picture; its file stands beside the documentation. */
+export interface Plot {
+  readonly file: string
+  readonly svg: string
 }
 
 export interface Skipped {
@@ -80,6 +92,8 @@ export type Rounds = ReadonlyArray<ReadonlyMap<string, Sample>>
 export interface RunOptions {
   readonly rounds: number
   readonly seconds: number
+  /** How many subjects are measured side by side. Default 1. */
+  readonly lanes?: number | undefined
   readonly progress: (line: string) => void
   readonly signal: AbortSignal
 }
@@ -89,7 +103,7 @@ export const runRounds = async (
   subjects: ReadonlyArray<Subject>,
   options: RunOptions,
 ): Promise<Rounds> => {
-  const { rounds, seconds, progress, signal } = options
+  const { rounds, seconds, lanes = 1, progress, signal } = options
   const running: Array<readonly [Subject, Running]> = []
   const taken: Array<Map<string, Sample>> = []
   try {
@@ -100,12 +114,24 @@ export const runRounds = async (
     }
     for (let round = 0; round < rounds; round++) {
       const samples = new Map<string, Sample>()
-      for (const [subject, { warm, measure }] of rotate(running, round)) {
-        signal.throwIfAborted()
-        progress(`round ${round + 1} of ${rounds}: ${subject.name}`)
-        await warm(seconds / 4)
-        samples.set(subject.id, await measure(seconds))
+      const left = [...rotate(running, round)]
+      const lane = async (): Promise<void> => {
+        for (let next = left.shift(); next !== undefined; next = left.shift()) {
+          signal.throwIfAborted()
+          const [subject, { warm, measure }] = next
+          progress(`round ${round + 1} of ${rounds}: ${subject.name}`)
+          try {
+            await warm(seconds / 4)
+            samples.set(subject.id, await measure(seconds))
+          } catch (error) {
+            left.length = 0
+            throw error
+          }
+        }
       }
+      // Nobody is stopped while another lane still measures.
+      const ends = await Promise.allSettled(Array.from({ length: lanes }, lane))
+      for (const end of ends) if (end.status === "rejected") throw end.reason
       taken.push(samples)
     }
     return taken

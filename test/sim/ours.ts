@@ -251,6 +251,8 @@ class PoolPlace implements Place {
   }
 }
 
+const doIt = { tag: "Do", lane: 0, reentrant: false, uninterruptible: false, retries: 0 }
+
 /** As an actor does that handles one message at a time. */
 class ActorPlace implements Place {
   readonly bounded: Mailbox
@@ -278,7 +280,7 @@ class ActorPlace implements Place {
 
   acquire(call: Call, now: number): void {
     const deadline = call.seenAt + call.sender.deadlineMs
-    const letter = new Letter({ path: this.bounded.name }, "Do", 0, "ask", 0, false, now, deadline)
+    const letter = new Letter({ path: this.bounded.name }, doIt, 0, "ask", now, deadline)
     held(call).letter = letter
     const rejection = this.bounded.offer(letter, now, ticketFor(call, this.bounded))
     if (rejection !== undefined) {

@@ -3,7 +3,8 @@
  */
 import { type Generator, startGenerator } from "../generator.ts"
 import type { Job } from "../load.ts"
-import { BenchError, cpuMicros, freePort, startServer } from "../process.ts"
+import { installPeers } from "../peers.ts"
+import { cpuMicros, freePort, startServer } from "../process.ts"
 import { type Skipped, type Subject, type Suite, VerificationFailed } from "../suite.ts"
 import { helloText, stockOf } from "./shared.ts"
 
@@ -194,27 +195,6 @@ const subjectOf = (spec: Spec, generator: Generator): Subject => ({
     }
   },
 })
-
-/** Installs the peers with npm, exactly as locked. Says why they cannot run, if they cannot. */
-const installPeers = async (): Promise<string | undefined> => {
-  const cwd = file("../peers")
-  const npm = (args: ReadonlyArray<string>) =>
-    new Deno.Command("npm", { args: [...args], cwd, stdout: "piped", stderr: "piped" }).output()
-      .catch(() => undefined)
-  const lock = await Deno.readTextFile(`${cwd}/package-lock.json`)
-  const mark = `${cwd}/node_modules/.installed-lock.json`
-  if (await Deno.readTextFile(mark).catch(() => "") === lock) return undefined
-  const done = await npm(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-  if (done === undefined) return "needs Node and npm on the PATH"
-  if (!done.success) {
-    throw new BenchError(
-      `Cannot install the peers of the benchmark: \`npm ci\` failed in ${cwd}.\n` +
-        new TextDecoder().decode(done.stderr),
-    )
-  }
-  await Deno.writeTextFile(mark, lock)
-  return undefined
-}
 
 /** See the module's documentation. */
 export const http: Suite = {
