@@ -1,5 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Admission, Caller, type Criticality, Policy, Service, Supervised } from "@weir/runtime"
+import {
+  type Admission,
+  Caller,
+  type Criticality,
+  Policy,
+  Service,
+  Supervised,
+} from "@weir/runtime"
 import { Context, Effect, Layer, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 import { Compiled, type Env } from "../../src/edge/compiled.ts"

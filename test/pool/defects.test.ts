@@ -4,7 +4,7 @@
  * acquire takes one slot.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Bulkhead, Refused, Saturation } from "@weir/runtime"
+import { Bulkhead, type Refused, Saturation } from "@weir/runtime"
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { CancelScope, CurrentScope, root } from "../../src/task/scope.ts"
