@@ -1,5 +1,6 @@
 import { Cause, Effect, Exit } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
+import { rooted } from "../internal/rooted.ts"
 import type * as CancelReason from "../task/CancelReason.ts"
 import * as Task from "../task/Task.ts"
 import type { Outcome as TaskOutcome } from "../task/events.ts"
@@ -197,7 +198,7 @@ export abstract class Runner extends Responder implements Owner {
         return this.crashed(exit.cause)
       }
       if (Exit.isFailure(exit) && Cause.hasDies(exit.cause)) this.home.crashedLate(this, exit.cause)
-      if (late) this.drain(this.now())
+      if (late) rooted(() => this.drain(this.now()))
     })
     launch(control.context, this.home.ledger, frame, control.effect)
   }
@@ -266,7 +267,8 @@ export abstract class Runner extends Responder implements Owner {
       else this.failedOn(frame, cause)
     }
     if (!late) return
-    this.drain(now)
+    // What comes next must not be tied to what has just ended, or a busy actor would only grow.
+    rooted(() => this.drain(now))
     if (this.status === "stopped" && this.mailbox.running === 0) this.home.over(this)
   }
 

@@ -11,6 +11,7 @@ import { ranks } from "../bounded/rank.ts"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { register } from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
+import * as Task from "../task/Task.ts"
 import { durationMs } from "../internal/setting.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Guard } from "./guard.ts"
@@ -86,11 +87,10 @@ export const layer = (options: Options = {}): Layer.Layer<LoopLag> =>
     LoopLag,
     Effect.withFiber((fiber) => {
       const loop = new Loop(options, millis(fiber))
-      const probe = Effect.forever(
+      const probe = Task.forever(
         Effect.withFiber((fiber) =>
           Effect.andThen(Effect.sleep(loop.dueIn(millis(fiber))), loop.probed)
         ),
-        { disableYield: true },
       )
       return register(loop).pipe(
         Effect.andThen(Metrics.source((now) => ({ loopLagMs: loop.lagMs(now) }))),

@@ -5,6 +5,7 @@
  */
 import type { Refusal } from "./Refused.ts"
 import type { Reason } from "./Refused.ts"
+import type { ServiceTime } from "./ServiceTime.ts"
 
 /**
  * One picture of a bounded thing. Counts are exact at the moment of the call.
@@ -59,6 +60,11 @@ export interface Request {
   readonly deadline: number
   /** Expected work after the wait, in milliseconds; `undefined` when unknown. */
   readonly service: number | undefined
+  /**
+   * What it will be expected to work later on: when its turn comes, work that has become slower since
+   * it asked is judged by this, and not by {@link Request.service}. Default: nothing newer is known.
+   */
+  readonly expectation?: Pick<ServiceTime, "estimate" | "known"> | undefined
   /** Rank of its class, 0 (critical-plus) to 3 (sheddable). Default 1, `critical`. */
   readonly criticality?: number | undefined
   /** Hash of whom it is accounted to. Default 0, nobody. */

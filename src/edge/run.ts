@@ -5,6 +5,7 @@ import { type Caller, nobody, tenantOf } from "../admission/Caller.ts"
 import { rankOf } from "../admission/Criticality.ts"
 import { Peer } from "../admission/peer.ts"
 import type { Ticket } from "../bounded/Bounded.ts"
+import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Reason, Refused } from "../bounded/Refused.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { type Outcome, TaskRecord } from "../task/record.ts"
@@ -26,6 +27,7 @@ import * as Problem from "./Problem.ts"
 export class Ask implements Asked {
   readonly now: number
   readonly service: number | undefined
+  readonly expectation: ServiceTime
   private readonly request: HttpServerRequest.HttpServerRequest | Request
   private readonly policyMs: number
   private readonly rank: number
@@ -54,6 +56,7 @@ export class Ask implements Asked {
       this.who = seen
     }
     this.service = endpoint.expectedMs()
+    this.expectation = endpoint.service
     this.request = request
     this.policyMs = endpoint.policy.deadlineMs
     this.rank = endpoint.rank

@@ -1,3 +1,4 @@
+import type { Request } from "../bounded/Bounded.ts"
 import type { Bounded, Ticket } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
 import { Pace } from "./pace.ts"
@@ -32,6 +33,8 @@ export class Entry implements Ticket {
   deadline: number
   /** Own estimate of the work in milliseconds, if the caller had one. */
   readonly service: number | undefined
+  /** What the caller would say now. */
+  expectation: Request["expectation"] = undefined
   /** The wait it was promised; undefined while nothing was known. */
   promised: number | undefined
   /** Let in although the estimate said no, to find out whether it is still true. */

@@ -1,3 +1,4 @@
+import type { Request } from "../bounded/Bounded.ts"
 import * as ServiceTime from "../bounded/ServiceTime.ts"
 
 /** Shortest time without a completion before a probe, and between two probes. */
@@ -5,6 +6,9 @@ export const probeEveryMs = 1000
 
 /** How a slot came back: only completed work tells how long work takes. */
 export type Outcome = "completed" | "cancelled"
+
+/** Work, and what its caller said of it. */
+export type Declared = Pick<Request, "service" | "expectation">
 
 /**
  * What is known of the service time, and when to doubt it.
@@ -36,11 +40,19 @@ export class Estimate {
     this.#assumed = true
   }
 
-  // What a request expects covers all of its work, part of which may be behind it when it gets here.
-  // What counts from now on is the time in the slot.
-  own(declared: number | undefined): number {
+  /**
+   * How long that work will hold its slot. What a request declares covers all of its work, part of
+   * which may be behind it when it gets here: what counts from now on is the time in the slot. And it
+   * is as old as its ticket: work that has become slower since is judged by what is known now.
+   */
+  own(work: Declared | undefined): number {
     const inSlot = this.#assumed ? 0 : this.service.estimate
-    return declared === undefined ? inSlot : Math.min(declared, inSlot)
+    const declared = work?.service
+    if (declared === undefined) return inSlot
+    const later = work!.expectation
+    // Who declares nothing at all is let in to find out.
+    const slower = declared > 0 && later !== undefined && later.known ? later.estimate : 0
+    return Math.min(Math.max(declared, slower), inSlot)
   }
 
   /** Work has ended that got its slot at `since`; true when it is the first of which anything is known. */

@@ -118,7 +118,7 @@ export class Slots implements Owner {
     // impossible, or if nothing was known when it was given.
     const counted = held?.promised === undefined ? wait : 0
     const margin = held === undefined ? this.#margin : 0
-    const own = this.#estimate.own(held?.service)
+    const own = this.#estimate.own(held)
     const feasible = this.#feasible(counted, own, deadline - now, margin)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
     if (!feasible && !probe && !this.#spare(held, "Late")) {
@@ -194,6 +194,7 @@ export class Slots implements Owner {
     if (victim !== undefined) this.#displace(victim, now)
     const promised = this.service.known ? wait : undefined
     const ticket = new Entry(this, "ticket", now, deadline, service, promised, rank, tenant)
+    ticket.expectation = request.expectation
     ticket.probe = probe
     ticket.dark = dark
     this.#line.promise(ticket, now)
@@ -254,7 +255,7 @@ export class Slots implements Owner {
     let entry: Entry | undefined
     while (this.#running.size < this.capacity && (entry = this.#line.next(now)) !== undefined) {
       const wait = Math.max(0, now - entry.since)
-      const own = this.#estimate.own(entry.service)
+      const own = this.#estimate.own(entry)
       if (!this.#feasible(0, own, entry.deadline - now) && !this.#spare(entry, "Late")) {
         this.#turnAway(entry, "Late", now)
       } else if (this.#shed(entry, now, wait) && !this.#spare(entry, "Shed")) {
@@ -287,7 +288,7 @@ export class Slots implements Owner {
       const next: Entry | undefined = entry.next
       const position = kept.get(entry.queue) ?? 0
       const wait = this.#wait(now, this.#line.aheadOf(entry, position))
-      const own = this.#estimate.own(entry.service)
+      const own = this.#estimate.own(entry)
       // In the dark it is judged at its turn, once.
       if (entry.dark || this.#feasible(wait, own, entry.deadline - now)) {
         kept.set(entry.queue, position + 1)

@@ -1,5 +1,6 @@
 /** Starts a server again that has ended while it was needed. */
 import { Cause, Clock, Effect, Exit } from "effect"
+import * as Task from "../task/Task.ts"
 import { DatabaseStartError } from "./DatabaseStartError.ts"
 
 /** What is kept running. */
@@ -22,6 +23,15 @@ const pausesMs = [0, 500, 1000, 2000, 4000, 8000, 16_000, 30_000] as const
 /** After this time in one piece all attempts are there again: what comes then is another trouble. */
 const calmMs = 60_000
 
+/** Ends when the process has. */
+const untilDead = (kept: Kept, pid: number): Effect.Effect<void> => {
+  let look = 0
+  return Effect.ignore(Task.forever(Effect.flatMap(
+    Effect.suspend(() => kept.alive(pid, look++)),
+    (alive) => alive ? Effect.sleep(lookEveryMs) : Effect.fail("dead"),
+  )))
+}
+
 /** Never ends by itself while an attempt is left; runs one attempt at a time. */
 export const keep = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<void> {
   const clock = yield* Clock.Clock
@@ -29,7 +39,7 @@ export const keep = Effect.fnUntraced(function* (kept: Kept): Effect.fn.Return<v
   let attempts = 0
   for (;;) {
     const since = clock.currentTimeMillisUnsafe()
-    for (let look = 0; yield* kept.alive(pid, look); look++) yield* Effect.sleep(lookEveryMs)
+    yield* untilDead(kept, pid)
     if (clock.currentTimeMillisUnsafe() - since >= calmMs) attempts = 0
     let trouble = `${kept.name} has ended (process ${pid})`
     let remedy = "Read server.log in that directory"

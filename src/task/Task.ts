@@ -17,6 +17,7 @@ import { info, type TaskInfo } from "./TaskTree.ts"
 
 export { cleanup } from "./cleanup.ts"
 export { commit } from "./commit.ts"
+export { forever } from "./forever.ts"
 export { type Group, group } from "./group.ts"
 export { Cancelled, CleanupAbandoned, type Failure, type Options, type Task } from "./handle.ts"
 export { race } from "./race.ts"

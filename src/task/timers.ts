@@ -1,4 +1,5 @@
 import { Clock, Context, Duration, Effect, Fiber, Scheduler } from "effect"
+import { rooted } from "../internal/rooted.ts"
 import { attempt } from "./turn.ts"
 
 /** A callback that is due at an instant; `index` is -1 once it fired or was cancelled. */
@@ -90,7 +91,9 @@ export class Timers {
     if (first === undefined) return
     this.wakeAt = first.at
     const delay = Math.max(0, first.at - this.clock.currentTimeMillisUnsafe())
-    const sleeper = Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(delay)))
+    const sleeper = rooted(() =>
+      Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(delay)))
+    )
     this.sleeper = sleeper
     sleeper.addObserver(() => {
       if (this.sleeper !== sleeper) return

@@ -30,7 +30,10 @@ const ask = (
   let asked = 0
   const callers: Caller.Callers = { of: () => (asked++, caller) }
   const env = { callers } as Env
-  return { ask: new Ask(compiled(priority), env, new Request("http://x/"), 0), asked: () => asked }
+  return {
+    ask: new Ask(compiled(priority), env, new Request("http://x/"), 0, undefined),
+    asked: () => asked,
+  }
 }
 
 const somebody = (criticality: Criticality.Criticality | undefined): Caller.Caller => ({

@@ -116,6 +116,7 @@ class Ours implements Control {
       now,
       deadline: now + call.sender.deadlineMs,
       service: endpoint.expectedMs(),
+      expectation: endpoint.service,
       criticality: rank,
       tenant,
       caller,

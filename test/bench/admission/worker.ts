@@ -63,7 +63,7 @@ const through = (
   return {
     admits: true,
     request: (now) => {
-      const ask = new Ask(endpoint, env, source, now)
+      const ask = new Ask(endpoint, env, source, now, undefined)
       const tickets = admission.enter(uses, ask)
       if (isRefusal(tickets)) return false
       use(things, tickets, now)
