@@ -4,6 +4,9 @@ import * as ServiceTime from "../bounded/ServiceTime.ts"
 /** Shortest time without a completion before a probe, and between two probes. */
 export const probeEveryMs = 1000
 
+/** A mean that has grown by more than this since the ticket was given is a change, not noise. */
+const changed = 1.25
+
 /** How a slot came back: only completed work tells how long work takes. */
 export type Outcome = "completed" | "cancelled"
 
@@ -49,10 +52,10 @@ export class Estimate {
     const inSlot = this.#assumed ? 0 : this.service.estimate
     const declared = work?.service
     if (declared === undefined) return inSlot
-    const later = work!.expectation
-    // Who declares nothing at all is let in to find out.
-    const slower = declared > 0 && later !== undefined && later.known ? later.estimate : 0
-    return Math.min(Math.max(declared, slower), inSlot)
+    const mean = work!.expectation?.mean ?? 0
+    // Who declares nothing at all is let in to find out. Single samples move the mean by less.
+    const slower = declared > 0 && mean > declared * changed ? mean : declared
+    return Math.min(slower, inSlot)
   }
 
   /** Work has ended that got its slot at `since`; true when it is the first of which anything is known. */
