@@ -85,26 +85,24 @@ export const ahead = (own: number, queued: ArrayLike<number>, rank: number): num
   let fixed = own
   for (let i = 0; i < rank; i++) fixed += queued[i]!
   // Less critical classes: each gets the smaller of what it has and its share of the whole. Those
-  // that have less are found one after the other, which only makes the whole smaller.
+  // that have less are found one by one, the one with least for its share first.
+  let part = 0
+  for (let i = rank + 1; i < queued.length; i++) part += shares[i]!
   let small = 0
-  let total = fixed
-  for (let round = rank; round < queued.length; round++) {
-    let part = 0
-    let sum = fixed
+  while (true) {
+    let least = -1
     for (let i = rank + 1; i < queued.length; i++) {
-      if (small & (1 << i)) sum += queued[i]!
-      else part += shares[i]!
+      if (small & (1 << i)) continue
+      if (least < 0 || queued[i]! * shares[least]! < queued[least]! * shares[i]!) least = i
     }
-    total = sum / (1 - part)
-    let found = 0
-    for (let i = rank + 1; i < queued.length; i++) {
-      if (!(small & (1 << i)) && queued[i]! < shares[i]! * total) found |= 1 << i
-    }
-    if (found === 0) break
-    small |= found
+    if (least < 0 || queued[least]! >= shares[least]! * fixed / (1 - part)) break
+    small |= 1 << least
+    fixed += queued[least]!
+    part -= shares[least]!
   }
+  const total = fixed / (1 - part)
   const guaranteed = (own + 1) / shares[rank]! - 1
-  return Math.ceil(Math.min(total, guaranteed) - tolerance)
+  return Math.max(own, Math.ceil(Math.min(total, guaranteed) - tolerance))
 }
 
 /**

@@ -13,7 +13,7 @@ import { Schema } from "effect"
  * - `Infeasible`: it could not have finished before its deadline, so it was refused at the door.
  * - `Late`: it waited, and at its turn there was no longer time enough left to finish.
  * - `Shed`: a standing queue is being drained (CoDel).
- * - `Displaced`: more critical work took its place in line.
+ * - `Displaced`: the line was full, and work with a better claim took its place.
  * - `Overloaded`: the process itself has no room: its event loop is late, or its memory is short.
  * - `RateLimited`: the caller has used up its own quota.
  * - `BreakerOpen`: the dependency has been failing, and is left alone for a while.

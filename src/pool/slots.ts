@@ -1,5 +1,4 @@
 import type { Request, Stats, Ticket } from "../bounded/Bounded.ts"
-import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
 import { usual } from "../bounded/rank.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"

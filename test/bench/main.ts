@@ -5,6 +5,7 @@
  * something did not start, 2 for a mistake in the arguments.
  */
 import { actors } from "./actors/suite.ts"
+import { admission } from "./admission/suite.ts"
 import { parse, usage } from "./args.ts"
 import { http } from "./http/suite.ts"
 import { machine } from "./machine.ts"
@@ -13,7 +14,7 @@ import { makeReport, refreshDocs, type Report, toMarkdown } from "./report.ts"
 import { measureStarts, startReport } from "./start.ts"
 import { runRounds, type Suite, VerificationFailed } from "./suite.ts"
 
-const suites: ReadonlyArray<Suite> = [http, actors]
+const suites: ReadonlyArray<Suite> = [http, actors, admission]
 const docs = new URL("../../docs/benchmarks.md", import.meta.url)
 
 const abort = new AbortController()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Feasibility } from "@weir/runtime"
 import { Schema } from "effect"
+import { shares } from "../../src/bounded/rank.ts"
 
 const between = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }))
@@ -80,4 +81,92 @@ describe("Feasibility", () => {
       expect(Feasibility.predictWait(it)).toBe(simulate(it))
     },
   )
+})
+
+const queued = Schema.Tuple([between(0, 50), between(0, 50), between(0, 50), between(0, 50)])
+const rank = between(0, 3)
+
+/** The same played out: below its share first, then the more critical; one slot at a time. */
+const served = (own: number, all: ReadonlyArray<number>, rank: number): number => {
+  const left = [...all]
+  left[rank] = own + 1
+  const had = [0, 0, 0, 0]
+  for (let count = 0;; count++) {
+    const waiting = [0, 1, 2, 3].filter((i) => left[i]! > 0)
+    const below = waiting.find((i) => had[i]! < shares[i]! * (count + 1) - 1e-9)
+    const next = below ?? waiting[0]!
+    had[next]!++
+    if (--left[next]! === 0 && next === rank) return count
+  }
+}
+
+describe("Feasibility.ahead", () => {
+  it("is its own class in a line of one class", () => {
+    for (const own of [0, 1, 7, 40]) {
+      for (let i = 0; i < 4; i++) {
+        const all = [0, 0, 0, 0]
+        all[i] = own
+        expect(Feasibility.ahead(own, all, i)).toBe(own)
+      }
+    }
+  })
+
+  it("counts what is more critical, and the shares of what is less", () => {
+    expect(Feasibility.ahead(10, [5, 10, 0, 0], 1)).toBe(15)
+    // 10 of its own are 90 % of what is served meanwhile: sheddable gets the tenth.
+    expect(Feasibility.ahead(9, [0, 9, 0, 50], 1)).toBe(10)
+    expect(Feasibility.ahead(9, [0, 9, 1, 0], 1)).toBe(10)
+  })
+
+  it("never counts more than the share of its own class lets pass", () => {
+    expect(Feasibility.ahead(0, [0, 1000, 0, 0], 3)).toBe(9)
+    expect(Feasibility.ahead(0, [1000, 0, 0, 0], 1)).toBe(1)
+  })
+
+  it.prop("lies between its own class and all that waits", { own: between(0, 50), queued, rank }, ({
+    own,
+    queued,
+    rank,
+  }) => {
+    const all = queued.map((n, i) => i === rank ? own : n)
+    const ahead = Feasibility.ahead(own, all, rank)
+    expect(Number.isInteger(ahead)).toBe(true)
+    expect(ahead).toBeGreaterThanOrEqual(own)
+    expect(ahead).toBeLessThanOrEqual(all.reduce((a, b) => a + b, 0))
+  })
+
+  it.prop("grows with everything that waits", { own: between(0, 50), queued, rank, more: rank }, ({
+    more,
+    own,
+    queued,
+    rank,
+  }) => {
+    const all = queued.map((n, i) => i === rank ? own : n)
+    const mine = more === rank ? own + 1 : own
+    const then = all.map((n, i) => i === more ? n + 1 : n)
+    expect(Feasibility.ahead(mine, then, rank)).toBeGreaterThanOrEqual(
+      Feasibility.ahead(own, all, rank),
+    )
+  })
+
+  it.prop(
+    "predicts what a line played out by the same rule does, to within one turn of the smallest class",
+    { own: between(0, 50), queued, rank },
+    ({ own, queued, rank }) => {
+      const all = queued.map((n, i) => i === rank ? own : n)
+      expect(Math.abs(Feasibility.ahead(own, all, rank) - served(own, all, rank)))
+        .toBeLessThanOrEqual(1 / Math.min(...shares))
+    },
+  )
+})
+
+describe("Feasibility.turns and overtaken", () => {
+  it("lets another tenant have one turn for each of one's own, and the one before it", () => {
+    expect([Feasibility.turns(0, 40), Feasibility.turns(3, 40), Feasibility.turns(40, 3)])
+      .toEqual([1, 4, 3])
+  })
+
+  it("reckons with three standard deviations more than expected", () => {
+    expect([0, 1, 9, 100].map(Feasibility.overtaken)).toEqual([0, 4, 18, 130])
+  })
 })

@@ -53,4 +53,16 @@ describe("Policy.resolve", () => {
         'uses: ["database"].',
     )
   })
+
+  it("takes the class of the later policy, and names the ones that there are", () => {
+    expect(
+      Policy.resolve("shop.look", { priority: "sheddable" }, { priority: "critical-plus" })
+        .priority,
+    ).toBe("critical-plus")
+    const policy = { priority: "urgent" } as unknown as Policy.Policy
+    expect(() => Policy.resolve("shop.look", policy)).toThrow(
+      'Policy of shop.look: priority is "urgent", which is no class. Use "critical-plus", ' +
+        '"critical", "sheddable-plus" or "sheddable".',
+    )
+  })
 })
