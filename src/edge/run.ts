@@ -44,7 +44,8 @@ export class Ask implements Asked {
     env: Env,
     request: HttpServerRequest.HttpServerRequest | Request,
     now: number,
-    seen: Caller | undefined,
+    /** Who it is, where the door has found that out. */
+    seen: Caller | undefined = undefined,
     /** When it came, if it had to wait before it could ask. */
     arrived = now,
   ) {

@@ -91,6 +91,27 @@ describe("Principals", () => {
       expect(registry.get("principals")!.stats(0).inUse).toBe(1)
     }).pipe(Effect.scoped))
 
+  it.effect("a request that comes while its key is being looked up waits for that look-up", () =>
+    Effect.gen(function* () {
+      const { control, keys, principals, queries } = yield* harness()
+      const { key, stored } = yield* keys.create(grant)
+      const ask = Effect.forkChild(principals.authenticate(Redacted.value(key)), {
+        startImmediately: true,
+      })
+      control.hold = yield* Deferred.make<void>()
+      const first = yield* ask
+      yield* until(() => queries.length === 1).pipe(TestClock.withLive)
+      const others = [yield* ask, yield* ask]
+      yield* Deferred.succeed(control.hold, undefined)
+      for (const fiber of [first, ...others]) {
+        expect(yield* Fiber.join(fiber)).toMatchObject({ id: stored.id })
+      }
+      expect(queries).toEqual([[stored.id]])
+      // Whatever else was asked for meanwhile would be in the next query.
+      yield* Effect.flip(principals.authenticate(Redacted.value(issue("weir").key)))
+      expect(queries.map((ids) => ids.length)).toEqual([1, 1])
+    }).pipe(Effect.scoped))
+
   it.effect("a thousand keys that nobody has seen take a few queries, one at a time", () =>
     Effect.gen(function* () {
       const { keys, principals, queries } = yield* harness()

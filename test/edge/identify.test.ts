@@ -238,12 +238,15 @@ class Own extends HttpApi.make("own").add(
   HttpApiGroup.make("own").add(
     HttpApiEndpoint.get("mine", "/mine", { success: Schema.String })
       .annotate(Policy.Policy, { auth: "required" }),
+    HttpApiEndpoint.post("later", "/later", { success: Schema.String })
+      .annotate(Policy.Policy, { auth: "required", async: "always" }),
   ),
 ).middleware(Supervised.Supervised) {}
 
 const own = HttpApiBuilder.group(Own, "own", (handlers) =>
   handlers.handleAll({
     mine: () => Effect.map(Principal.required, ({ name }) => name),
+    later: () => Effect.map(Principal.required, ({ name }) => name),
   }))
 
 describe("principals of one's own", () => {
@@ -254,7 +257,7 @@ describe("principals of one's own", () => {
         principals: Layer.succeed(Principal.Principals, principals),
         server: { port: 0 },
       })),
-      (context) => `http://127.0.0.1:${Context.get(context, Server.Server).port}/mine`,
+      (context) => `http://127.0.0.1:${Context.get(context, Server.Server).port}`,
     )
 
   it.live("take the place of API keys", () =>
@@ -265,8 +268,27 @@ describe("principals of one's own", () => {
         authenticate: () => Effect.die("never asked"),
       })
       for (let time = 0; time < 3; time++) {
-        expect(yield* ask(url, "ada")).toMatchObject({ status: 200, text: '"ada"' })
-        expect((yield* ask(url, "eve")).status).toBe(401)
+        expect(yield* ask(`${url}/mine`, "ada")).toMatchObject({ status: 200, text: '"ada"' })
+        expect((yield* ask(`${url}/mine`, "eve")).status).toBe(401)
+      }
+    }).pipe(Effect.scoped))
+
+  it.live("are asked once for each request, also for one that is answered later", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const url = yield* served({
+        recognize: (credential) => {
+          asked.push(credential)
+          return { id: "1", name: "ada", tenant: "t", criticality: undefined, scopes: [] }
+        },
+        authenticate: () => Effect.die("never asked"),
+      })
+      for (const [path, method] of [["/mine", "GET"], ["/later", "POST"]] as const) {
+        for (let time = 1; time <= 3; time++) {
+          asked.length = 0
+          const answer = yield* ask(url + path, "ada", { method })
+          expect([answer.status, answer.text, asked]).toEqual([200, '"ada"', ["ada"]])
+        }
       }
     }).pipe(Effect.scoped))
 
@@ -285,7 +307,7 @@ describe("principals of one's own", () => {
       })
       for (let time = 0; time < 3; time++) {
         const abort = new AbortController()
-        const answer = fetch(url, {
+        const answer = fetch(`${url}/mine`, {
           signal: abort.signal,
           headers: { authorization: "Bearer ada" },
         }).catch(() => "gone")

@@ -1,5 +1,5 @@
 import { expect, layer } from "@effect/vitest"
-import { Cause, Effect, Exit, Layer, Redacted, Schema } from "effect"
+import { Cause, Effect, Exit, Fiber, Layer, Redacted, Schema } from "effect"
 import { createHash } from "node:crypto"
 import * as ApiKeys from "../../src/store/ApiKeys.ts"
 import * as Database from "../../src/store/Database.ts"
@@ -16,6 +16,7 @@ const ada: ApiKeys.Grant = {
   scopes: ["orders:read"],
 }
 
+const Count = Schema.Struct({ n: Schema.Int })
 const Text = Schema.Struct({ text: Schema.String })
 
 layer(keys, { excludeTestServices: true, timeout: "60 seconds" })("ApiKeys", (it) => {
@@ -111,10 +112,25 @@ layer(keys, { excludeTestServices: true, timeout: "60 seconds" })("ApiKeys", (it
       const keys = yield* ApiKeys.ApiKeys
       const db = yield* Database.Database
       const { id } = (yield* keys.create(ada)).stored
-      const both = yield* Effect.all([Effect.exit(keys.rotate(id)), Effect.exit(keys.rotate(id))], {
-        concurrency: 2,
-      })
-      expect(both.filter(Exit.isSuccess).length).toBe(1)
+      // Somebody holds the row until both are waiting for it.
+      const locked = db.one(Count)`
+        select count(*)::int as n from pg_stat_activity
+        where wait_event_type = 'Lock' and datname = current_database()`
+      const outside = yield* Effect.context<never>()
+      const rotating = yield* db.transaction(Effect.gen(function* () {
+        yield* db.execute`select 1 from weir_api_keys where id = ${id} for update`
+        // Each in a transaction of its own, not in this one.
+        const rotate = () => Effect.runForkWith(outside)(Effect.exit(keys.rotate(id)))
+        const fibers = [rotate(), rotate()]
+        // From outside as well: inside, this view would stand still.
+        yield* Fiber.join(
+          Effect.runForkWith(outside)(TestDatabase.eventually(locked, ({ n }) => n === 2)),
+        )
+        return fibers
+      }))
+      const exits = yield* Fiber.awaitAll(rotating)
+      expect(exits.filter((exit) => Exit.isSuccess(exit) && Exit.isSuccess(exit.value)).length)
+        .toBe(1)
       expect(yield* Effect.flip(keys.rotate(id))).toMatchObject({
         _tag: "KeyEnded",
         why: "Replaced",
