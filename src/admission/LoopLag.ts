@@ -49,7 +49,7 @@ export interface Options {
   readonly noncritical?: Duration.Input | undefined
   /** The lag is the 90th percentile of the probes of so long. Default 250 ms. */
   readonly window?: Duration.Input | undefined
-  /** Time between two probes. Default 25 ms, which costs about 0.1 % of a core. */
+  /** Time between two probes. Default 25 ms; a whole `window` while no request has come for a second. */
   readonly every?: Duration.Input | undefined
 }
 
@@ -63,6 +63,9 @@ export const LoopLag: Context.Service<LoopLag, LoopLag> = Context.Service<LoopLa
   "weir/admission/LoopLag",
 )
 
+/** Without a request for so long, nobody needs to know. A timer that fires costs an idle process most. */
+const idleAfterMs = 1000
+
 /** The lag has to fall to half of what it was refused for: a window that holds one late probe does. */
 const release = 0.5
 
@@ -73,7 +76,8 @@ const release = 0.5
  * the lag. A request that comes before a probe that is overdue counts that one first, so that those who
  * waited while the loop was blocked are not let in as if nothing had been. What is refused is refused
  * again only above the threshold, and let in below half of it: at the latest one `window` after the
- * loop is on time again.
+ * loop is on time again. The timer takes 1.7 % of a core that has nothing else to do, and 0.2 % while
+ * no requests come.
  *
  * **Fails with** – nothing; dies with one sentence when an option makes no sense.
  *
@@ -111,6 +115,7 @@ class Loop extends Guard implements LoopLag {
   readonly retryAfterMs: number
   readonly #lag: Lag
   readonly #sheddable: number
+  #askedAt: number
 
   constructor(options: Options, now: number) {
     const ms = (option: keyof Options, otherwise: Duration.Input): number => {
@@ -144,6 +149,7 @@ class Loop extends Guard implements LoopLag {
     this.retryAfterMs = windowMs
     this.#sheddable = sheddable
     this.#lag = new Lag(windowMs, everyMs, now)
+    this.#askedAt = now
   }
 
   get bounded(): Bounded {
@@ -160,9 +166,16 @@ class Loop extends Guard implements LoopLag {
   }
 
   readonly probed: Effect.Effect<void> = Effect.withFiber((fiber) => {
-    this.#observe(millis(fiber))
+    const now = millis(fiber)
+    this.#observe(now)
+    if (now - this.#askedAt > idleAfterMs) this.#lag.pause(now)
     return Effect.void
   })
+
+  override refuses(request: Request): boolean {
+    this.#askedAt = request.now
+    return super.refuses(request)
+  }
 
   protected look(now: number): void {
     // Later than is refused for, so it need not be waited for.

@@ -33,10 +33,9 @@ export class Lag {
 
   /** Counts every probe that is due by now. */
   observe(now: number): void {
-    // Of a long block the last window says enough.
+    // Of a long block the probes of one window say enough.
     if (now - this.due > this.windowMs) {
       this.due += Math.floor((now - this.due - this.windowMs) / this.everyMs) * this.everyMs
-      // The oldest one says how long the block was.
     }
     while (this.due <= now) {
       this.seenAt[this.next] = now
@@ -45,6 +44,11 @@ export class Lag {
       if (this.count < this.late.length) this.count++
       this.due += this.everyMs
     }
+  }
+
+  /** Leaves out the probes of one window. */
+  pause(now: number): void {
+    this.due = now + this.windowMs
   }
 
   /** The lag in milliseconds: the 90th percentile of the window; 0 while nothing is in it. */

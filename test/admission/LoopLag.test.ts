@@ -14,13 +14,15 @@ const at = (now: number, criticality?: number) => ({
 const blockable = Effect.gen(function* () {
   const inner = yield* Clock.Clock
   let late = 0
+  let sleeps = 0
   const clock: Clock.Clock = {
     ...inner,
     currentTimeMillisUnsafe: () => inner.currentTimeMillisUnsafe() + late,
-    sleep: (duration) => inner.sleep(duration),
+    sleep: (duration) => Effect.suspend(() => (sleeps++, inner.sleep(duration))),
   }
   return {
     clock,
+    sleeps: () => sleeps,
     now: () => clock.currentTimeMillisUnsafe(),
     /** So long nothing runs. */
     block: (ms: number) => late += ms,
@@ -39,7 +41,7 @@ const build = (options?: LoopLag.Options) =>
       Effect.provideService(Metrics.Metrics, metrics),
     )
     const refused = () => [0, 1, 2, 3].filter((rank) => lag.refuses(at(loop.now(), rank)))
-    return { lag, loop, refused, registry }
+    return { lag, loop, refused, registry, probes: loop.sleeps }
   })
 
 describe("LoopLag", () => {
@@ -80,6 +82,20 @@ describe("LoopLag", () => {
       expect(seen[0]).toBe(2)
       expect(seen.at(-1)).toBe(0)
       expect(seen).toEqual([...seen].sort((a, b) => b - a))
+    }))
+
+  it.effect("probes once a window while no request comes, and as often as before once one has", () =>
+    Effect.gen(function* () {
+      const { lag, loop, probes } = yield* build()
+      yield* TestClock.adjust("2 seconds")
+      const idle = probes()
+      yield* TestClock.adjust("10 seconds")
+      expect(probes() - idle).toBe(40)
+      lag.refuses(at(loop.now()))
+      yield* TestClock.adjust("250 millis")
+      const busy = probes()
+      yield* TestClock.adjust("500 millis")
+      expect(probes() - busy).toBe(20)
     }))
 
   it.effect("ends its probe with its scope", () =>
