@@ -13,6 +13,8 @@ const memory = 0.9
 const saturated = 0.75
 /** Up to here it does not: there is room. */
 const free = 0.4
+/** A latency that changes by that factor (as a logarithm) between two windows is a new regime. */
+const jump = 0.6
 /** Never below that share of what throughput and quickest latency say is needed (Little's law). */
 const floor = 0.95
 /** Share of calls that were turned away which makes the limit shrink, and by how much. */
@@ -48,6 +50,8 @@ export class Climbing {
   #sure = false
   /** Calls per millisecond, following a rise quickly and a fall slowly. */
   #throughput = 0
+  /** The limit before calls were turned away: half of it is taken up again in bounds. */
+  #known = 0
   // Sums over pairs of windows: their quotient is the elasticity.
   #product = 0
   #square = 0
@@ -117,6 +121,7 @@ export class Climbing {
     if (lost > tolerable) {
       this.#trying = false
       this.#before = undefined
+      this.#known = Math.max(this.#known, this.#base)
       this.#set(this.#base * backoff)
     } else if (samples > 0 && rtt > 0) this.#judge(rtt, inFlight)
   }
@@ -127,9 +132,17 @@ export class Climbing {
     const before = this.#before
     this.#before = inForce ? { inFlight, rtt } : undefined
     if (inForce && before !== undefined) {
-      const more = Math.log(inFlight / before.inFlight)
-      this.#product = memory * this.#product + more * Math.log(rtt / before.rtt)
-      this.#square = memory * this.#square + more * more
+      const slower = Math.log(rtt / before.rtt)
+      if (Math.abs(slower) > jump) {
+        this.#product = this.#square = 0
+        this.#throughput = inFlight / rtt
+      } else {
+        const more = Math.log(inFlight / before.inFlight)
+        const square = more * more
+        this.#product = memory * this.#product +
+          Math.max(-square, Math.min(2 * square, more * slower))
+        this.#square = memory * this.#square + square
+      }
     }
     const known = this.#square > 2 * step * step
     const elasticity = known ? this.#product / this.#square : 0.5
@@ -141,6 +154,11 @@ export class Climbing {
       this.#trying = false
       return
     }
+    if (this.#base < this.#known / 2 && !queues) {
+      this.#set(2 * this.#base)
+      return
+    }
+    this.#known = 0
     const tried = this.#trying
     this.#trying = !tried
     const unit = Math.max(1, Math.log10(this.#base))
@@ -149,7 +167,7 @@ export class Climbing {
       this.#down(Math.max(1, Math.min(queue / 2, 0.3 * this.#base)))
     } else if (tried) {
       const short = queue < 3 * unit
-      if (queues && short) this.#down(this.#step)
+      if (queues && short) this.#down(this.#sure ? this.#step : 0.3 * this.#base)
       else if (room || !queues && short) this.#set(this.#base + this.#step)
     }
   }
@@ -157,7 +175,7 @@ export class Climbing {
   /** What is known without a limit's help: the quickest latency, and the throughput. */
   #follow(rtt: number, inFlight: number, inForce: boolean, room: boolean, queues: boolean): void {
     if (this.#quick === 0) this.#quick = rtt
-    const weight = rtt < this.#quick || !inForce || room ? 0.3 : queues ? 0 : 0.02
+    const weight = rtt < this.#quick || !inForce ? 0.3 : room ? 0.3 : queues ? 0 : 0.02
     this.#quick += weight * (rtt - this.#quick)
     const throughput = inFlight / rtt
     if (inForce) {
