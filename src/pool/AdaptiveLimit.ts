@@ -147,7 +147,7 @@ class Impl implements AdaptiveLimit {
     dropped: (exit: Exit.Exit<A, E>) => boolean = overloaded,
   ): Effect.Effect<A, E | Refused, R> =>
     this.#line.use(effect, {
-      begun: () => {},
+      begun: () => undefined,
       ended: (_now, _elapsed, exit): Sample => {
         if (exit._tag === "Success") return "completed"
         return outcomeOf(exit) === "failure" && dropped(exit as Exit.Exit<A, E>)

@@ -118,7 +118,7 @@ export const make = (options: Options): Hedge => {
                 }
               }
               return undefined
-            }, true)
+            })
           })
         return after === undefined ? attempt() : hedged(attempt, after, (at) => hedging.may(at))
       }),

@@ -129,7 +129,8 @@ export const hint = (error: unknown, now: number): Hint => hintOf(error, now)
  * its call once and passes the failure on. Three layers of three attempts are three calls, not 27.
  * Detached tasks, and actors that are asked, are trees of their own.
  *
- * **Fails with** – the error of the last attempt.
+ * **Fails with** – the error of the last attempt; where that was refused by something of ours, the
+ * error of the one before it, which says more.
  *
  * **Interruption** – interrupts the attempt, or ends the wait.
  *

@@ -147,7 +147,7 @@ class Impl implements Throttle {
           this.#share.ended(clock.currentTimeMillisUnsafe(), taken)
         }
         return undefined
-      }, true)
+      })
     })
 
   readonly stats: Effect.Effect<Stats> = Effect.map(Clock.currentTimeMillis, (now) => ({

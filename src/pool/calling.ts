@@ -141,10 +141,10 @@ export class Caller {
       }
       const token = circuit?.enter(now) ?? 0
       if (token === refused) return Effect.fail(fromRefusal(this.refusal("BreakerOpen", now)))
-      const watch = new Attempt(this, hint, kind)
+      const watch = new Attempt(this, hint, kind, token)
       const after = idempotent ? hedging?.after(now, frameOf(fiber).deadline - now) : undefined
       const work = after === undefined ? line.use(effect, watch) : hedged(
-        (second) => line.use(effect, second ? new Attempt(this, hint, "hedge") : watch),
+        (second) => line.use(effect, second ? new Attempt(this, hint, "hedge", token) : watch),
         after,
         (now) => hedging!.may(now),
       )
@@ -245,15 +245,21 @@ class Attempt implements Watch {
   readonly #caller: Caller
   readonly #hint: HintOf
   readonly #kind: Kind
+  readonly #token: number
 
-  constructor(caller: Caller, hint: HintOf, kind: Kind) {
+  constructor(caller: Caller, hint: HintOf, kind: Kind, token: number) {
     this.#caller = caller
     this.#hint = hint
     this.#kind = kind
+    this.#token = token
   }
 
-  begun(now: number): void {
+  /** The breaker may have opened while it waited in line. */
+  begun(now: number): Refusal | undefined {
+    const { circuit } = this.#caller.parts
+    if (circuit?.admits(this.#token, now) === false) return this.#caller.refusal("BreakerOpen", now)
     this.since = now
+    return undefined
   }
 
   ended(now: number, elapsedMs: number, exit: Exit.Exit<unknown, unknown>): Sample {

@@ -75,6 +75,14 @@ export class Circuit {
     return this.#generation
   }
 
+  /** Whether a call that has waited since it got its token may still begin; one that may not is counted. */
+  admits(token: number, now: number): boolean {
+    this.#advance(now)
+    if (token === this.#generation || this.#phase === "closed") return true
+    this.refusals++
+    return false
+  }
+
   /** Told once for each token. */
   settle(token: number, now: number, outcome: Outcome, elapsedMs: number): void {
     this.#advance(now)

@@ -51,9 +51,9 @@ export class Hedging {
   after(now: number, timeLeftMs: number): number | undefined {
     const { latency, percentile } = this.#options
     if (latency.count < enough || !this.#idle(now)) return undefined
-    const after = latency.percentile(percentile)
+    const after = Math.max(1, latency.percentile(percentile))
     // What is sent later would hardly be back in time.
-    return after > 0 && after < timeLeftMs / 2 ? after : undefined
+    return after < timeLeftMs / 2 ? after : undefined
   }
 
   /** Asked when that time has come; takes a retry from the budget. */

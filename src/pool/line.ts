@@ -1,6 +1,6 @@
 import { Cause, Clock, Effect, type Exit, type Scope } from "effect"
 import * as Saturation from "../bounded/Saturation.ts"
-import type { Refused } from "../bounded/Refused.ts"
+import { fromRefusal, type Refusal, type Refused } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { DeadlineExceeded } from "../task/Deadline.ts"
 import * as Bulkhead from "./Bulkhead.ts"
@@ -13,7 +13,8 @@ export type Sample = "completed" | "dropped" | "other"
 
 /** Whoever looks at a call in its slot. Its methods must not throw. */
 export interface Watch {
-  begun(now: number): void
+  /** Says why not, if it must not begin after all. */
+  begun(now: number): Refusal | undefined
   ended(now: number, elapsedMs: number, exit: Exit.Exit<unknown, unknown>): Sample
 }
 
@@ -32,17 +33,18 @@ export class Line {
 
   /** Runs the effect in a slot, waiting for one if need be. */
   use<A, E, R>(effect: Effect.Effect<A, E, R>, watch: Watch): Effect.Effect<A, E | Refused, R> {
-    return this.#bulkhead.use(Effect.withFiber((fiber) => {
+    return this.#bulkhead.use(Effect.withFiber<A, E | Refused, R>((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
       const since = clock.currentTimeMillisUnsafe()
       const inFlight = this.climbing === undefined ? 0 : this.slots.stats(since).inUse
-      watch.begun(since)
+      const refusal = watch.begun(since)
+      if (refusal !== undefined) return Effect.fail(fromRefusal(refusal))
       return Effect.onExitPrimitive(effect, (exit) => {
         const now = clock.currentTimeMillisUnsafe()
         const sample = watch.ended(now, now - since, exit)
         if (sample !== "other") this.#learn(now, now - since, inFlight, sample === "dropped")
         return undefined
-      }, true)
+      })
     }))
   }
 

@@ -1,4 +1,5 @@
 import { type Cause, Clock, Context, Duration, Effect, type Fiber, Schedule } from "effect"
+import { Refused } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { type CancelScope, frameOf } from "../task/scope.ts"
 import type { Hint } from "./hints.ts"
@@ -59,25 +60,21 @@ export const retrying = <A, E, R>(
     const nested = isNested(outer, fiber)
     const owned = nested ? context : Context.add(context, Owner, frameOf(fiber))
     const decide = new Decision(rules, nested)
-    // Set by hand: a combinator would push a second continuation.
+    // Set by hand, and also taken back when the attempt is interrupted: a cleanup retries by itself.
+    const restored = Effect.onExitPrimitive(attempt, () => {
+      fiber.setContext(context)
+      return undefined
+    })
     const run: Effect.Effect<A, E, R> = Effect.suspend(() => {
       fiber.setContext(owned)
-      return Effect.matchCauseEffect(attempt, {
-        onSuccess: (value) => {
-          fiber.setContext(context)
-          return Effect.succeed(value)
-        },
-        onFailure: (cause) => {
-          fiber.setContext(context)
-          return Effect.flatMap(
-            decide.after(cause, fiber),
-            (delayMs) =>
-              delayMs === undefined
-                ? Effect.failCause(cause)
-                : Effect.andThen(Effect.sleep(delayMs), run),
-          )
-        },
-      })
+      return Effect.catchCause(restored, (cause) =>
+        Effect.flatMap(
+          decide.after(cause, fiber),
+          (delayMs) =>
+            delayMs === undefined
+              ? Effect.failCause(decide.told(cause))
+              : Effect.andThen(Effect.sleep(delayMs), run),
+        ))
     })
     return run
   })
@@ -87,6 +84,8 @@ class Decision<E> {
   readonly #rules: Rules<E>
   readonly #nested: boolean
   #attempts = 0
+  /** How the last attempt failed that was tried again. */
+  #before: Cause.Cause<E> | undefined = undefined
   #step: ((now: number, error: E) => Effect.Effect<number | undefined>) | undefined = undefined
 
   constructor(rules: Rules<E>, nested: boolean) {
@@ -123,8 +122,17 @@ class Decision<E> {
       // Charged now, while the others that failed at the same instant decide too.
       if (rules.budget?.withdraw(now) === false) return this.#no("budget")
       rules.onRetry?.()
+      this.#before = cause
       return Effect.as(rules.discard?.(failure) ?? Effect.void, delay)
     })
+  }
+
+  /** What the caller is told: that a retry was refused by us says less than why it was made. */
+  told(cause: Cause.Cause<E>): Cause.Cause<E> {
+    const refused = cause.reasons.some((reason) =>
+      reason._tag === "Fail" && reason.error instanceof Refused
+    )
+    return refused ? this.#before ?? cause : cause
   }
 
   #no(why: Denied): Effect.Effect<undefined> {

@@ -171,8 +171,8 @@ describe("Retry", () => {
   it.effect("is done by one layer: three layers of three attempts are three calls", () =>
     fresh(Effect.gen(function* () {
       const { at, effect } = failing(99, "down")
-      const layer = Retry.retry<string>({ idempotent, attempts: 3, schedule: every(10) })
-      const fiber = yield* fork(effect.pipe(layer, Task.run.bind(null, "step"), layer, layer))
+      const layer = Retry.retry<unknown>({ idempotent, attempts: 3, schedule: every(10) })
+      const fiber = yield* fork(layer(Task.run("step", layer(layer(effect)))))
       yield* TestClock.adjust("1 second")
       expect([yield* done(fiber), at]).toEqual(["down", [0, 10, 20]])
     })))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Refused, Throttle } from "@weir/runtime"
+import { type Refused, Throttle } from "@weir/runtime"
 import { Effect, type Exit, Fiber } from "effect"
 import { Share } from "../../src/pool/share.ts"
 import { random } from "../support/random.ts"

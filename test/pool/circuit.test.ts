@@ -171,6 +171,19 @@ describe("a circuit", () => {
     })
   })
 
+  it("does not let begin what has waited since before it opened", () => {
+    const circuit = make()
+    const early = circuit.enter(0)
+    expect(circuit.admits(early, 0)).toBe(true)
+    times(4, () => call(circuit, 0, "failure"))
+    expect([circuit.admits(early, 0), circuit.admits(early, 1000)]).toEqual([false, false])
+    const probe = circuit.enter(1000)
+    expect([circuit.admits(probe, 1000), circuit.refusals]).toEqual([true, 2])
+    circuit.settle(probe, 1000, "success", 1)
+    call(circuit, 1000, "success")
+    expect([circuit.phase(1000), circuit.admits(early, 1000)]).toEqual(["closed", true])
+  })
+
   it("ignores the outcomes of calls from before it opened", () => {
     const circuit = make()
     const early = Array.from({ length: 10 }, () => circuit.enter(0))
