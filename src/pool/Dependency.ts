@@ -7,7 +7,7 @@
  * @module
  */
 import { Clock, type Duration, Effect, type Scope, type Stream } from "effect"
-import type { HttpClient, HttpClientRequest } from "effect/http"
+import type { HttpClient, HttpClientError, HttpClientRequest } from "effect/http"
 import type { Bounded } from "../bounded/Bounded.ts"
 import type { Refused } from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
@@ -90,9 +90,7 @@ export interface Dependency {
   readonly client: (
     self: HttpClient.HttpClient,
     options?: ClientOptions,
-  ) => HttpClient.HttpClient.With<
-    Effect.Error<ReturnType<Client["execute"]>>
-  >
+  ) => HttpClient.HttpClient.With<HttpClientError.HttpClientError | Refused | DeadlineExceeded>
   /** Whether its breaker is open; `now` in absolute milliseconds. */
   readonly isOpen: (now: number) => boolean
   /** A picture of it now. */
