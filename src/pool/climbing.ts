@@ -29,7 +29,7 @@ const maxWindowMs = 10_000
 /**
  * How much to send at once to something whose capacity nobody knows: Vegas, which takes latency
  * beyond the quickest for a queue, corrected by the question "does adding concurrency still add
- * throughput?" of Cinnamon and failsafe-go. Synchronous and without allocation.
+ * throughput?" of Cinnamon and failsafe-go. Synchronous; a sample allocates nothing.
  *
  * While the limit is in force it alternates between two values, 20 % apart, of which the lower one is
  * meant to be enough. Comparing neighbouring windows gives the elasticity of the latency: 0 while
@@ -50,7 +50,7 @@ export class Climbing {
   #sure = false
   /** Calls per millisecond, following a rise quickly and a fall slowly. */
   #throughput = 0
-  /** The limit before calls were turned away: half of it is taken up again in bounds. */
+  /** The limit before calls were turned away: up to half of it, it doubles. 0 when there is none. */
   #known = 0
   // Sums over pairs of windows: their quotient is the elasticity.
   #product = 0
@@ -175,7 +175,7 @@ export class Climbing {
   /** What is known without a limit's help: the quickest latency, and the throughput. */
   #follow(rtt: number, inFlight: number, inForce: boolean, room: boolean, queues: boolean): void {
     if (this.#quick === 0) this.#quick = rtt
-    const weight = rtt < this.#quick || !inForce ? 0.3 : room ? 0.3 : queues ? 0 : 0.02
+    const weight = rtt < this.#quick || !inForce || room ? 0.3 : queues ? 0 : 0.02
     this.#quick += weight * (rtt - this.#quick)
     const throughput = inFlight / rtt
     if (inForce) {
