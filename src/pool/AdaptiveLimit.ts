@@ -98,8 +98,8 @@ export interface Options extends Settings {
  * grows as much as the concurrency does, the other side only queues, and the limit shrinks until
  * little queue is left; if it does not, there is room, and it grows by a fifth. So it follows what
  * adds throughput, not the quickest latency ever seen: a service that became slower by itself keeps
- * its limit. A window takes 100 ms or a round trip, whichever is longer; in a simulation with a
- * tenfold load it kept 97 to 100 % of a dependency's throughput at 1.1 to 1.8 times its latency. Nothing
+ * its limit. A window takes 100 ms or a round trip, whichever is longer; in simulations of
+ * overload it kept 97 to 100 % of a dependency's throughput at 1.1 to 1.8 times its latency. Nothing
  * is refused in order to measure.
  *
  * For a pool of your own use a `Bulkhead`: its capacity is known.
