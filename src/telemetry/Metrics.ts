@@ -2,7 +2,7 @@
  * The metrics of a service: counters for the hot path, and their text for Prometheus.
  *
  * **Details** – *Bounded by* the number of endpoints (1 000), pools (1 000), bounded things
- * (1 000), supervised children (1 000), names of actors (1 000) and task kinds (100); what is beyond
+ * (1 000), supervised children (1 000), names of actors (1 000), dependencies (1 000) and task kinds (100); what is beyond
  * counts under `other`. *Owned by* the service (or the process, outside one). *Seen in*
  * `GET /metrics` and in the OTLP export. Every name, unit and label is in {@link table} and in
  * `docs/telemetry.md`.
@@ -25,6 +25,7 @@ export type {
   ActorReading,
   BoundedReading,
   DeadLetterReading,
+  DependencyReading,
   Reading,
   TaskReading,
 } from "./readings.ts"

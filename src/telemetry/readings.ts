@@ -82,6 +82,33 @@ export interface DeadLetterReading {
 }
 
 /**
+ * Counts and state of one dependency.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DependencyReading {
+  /** Name. */
+  readonly name: string
+  /** Calls, not counting retries and hedges. */
+  readonly calls: number
+  /** Attempts, by kind and outcome. */
+  readonly attempts: Readonly<Record<string, Readonly<Record<string, number>>>>
+  /** Failures that were not tried again, by why. */
+  readonly denied: Readonly<Record<string, number>>
+  /** Time in the slot: its sum, and how many attempts are in each bucket, the overflow last. */
+  readonly duration: { readonly sumMs: number; readonly buckets: ReadonlyArray<number> }
+  /** 0 closed, 1 half-open, 2 open. */
+  readonly breaker: number
+  /** Share of failures in the window of the breaker. */
+  readonly failureRatio: number
+  /** Chance that the throttle refuses. */
+  readonly throttleRatio: number
+  /** Retries that are left. */
+  readonly retryBudget: number
+}
+
+/**
  * What a source tells when it is asked.
  *
  * @category models
@@ -98,6 +125,8 @@ export interface Reading {
   readonly deadLetters?: ReadonlyArray<DeadLetterReading> | undefined
   /** How late the event loop is. */
   readonly loopLagMs?: number | undefined
+  /** Dependencies. */
+  readonly dependencies?: ReadonlyArray<DependencyReading> | undefined
 }
 
 /** The name of what is beyond a bound on the number of series. */
@@ -277,6 +306,68 @@ const deadLetterFamily = (readings: ReadonlyArray<DeadLetterReading>): Family =>
   ).map(({ count, kind, reason }) => ({ labels: [kind, reason], value: count })),
 })
 
+const mergeDependency = (a: DependencyReading, b: DependencyReading): DependencyReading => ({
+  name: a.name,
+  calls: a.calls + b.calls,
+  attempts: Object.fromEntries(
+    Object.entries(a.attempts).map((
+      [kind, outcomes],
+    ) => [kind, add(outcomes, b.attempts[kind] ?? {})]),
+  ),
+  denied: add(a.denied, b.denied),
+  duration: {
+    sumMs: a.duration.sumMs + b.duration.sumMs,
+    buckets: a.duration.buckets.map((n, i) => n + (b.duration.buckets[i] ?? 0)),
+  },
+  breaker: Math.max(a.breaker, b.breaker),
+  failureRatio: Math.max(a.failureRatio, b.failureRatio),
+  throttleRatio: Math.max(a.throttleRatio, b.throttleRatio),
+  retryBudget: a.retryBudget + b.retryBudget,
+})
+
+const dependencyFamilies = (readings: ReadonlyArray<DependencyReading>): ReadonlyArray<Family> => {
+  const all = byName(
+    readings,
+    ({ name }) => name,
+    (reading) => ({ ...reading, name: other }),
+    mergeDependency,
+  )
+  const each = (value: (reading: DependencyReading) => number): ReadonlyArray<Sample> =>
+    all.map((reading) => ({ labels: [reading.name], value: value(reading) }))
+  return [
+    { definition: definitions.dependencyCalls, samples: each((_) => _.calls) },
+    {
+      definition: definitions.dependencyAttempts,
+      samples: all.flatMap(({ attempts, name }) =>
+        Object.entries(attempts).flatMap(([kind, outcomes]) =>
+          Object.entries(outcomes).map(([outcome, value]) => ({
+            labels: [name, kind, outcome],
+            value,
+          }))
+        )
+      ),
+    },
+    {
+      definition: definitions.dependencyDenied,
+      samples: all.flatMap(({ denied, name }) =>
+        Object.entries(denied).map(([reason, value]) => ({ labels: [name, reason], value }))
+      ),
+    },
+    {
+      definition: definitions.dependencyDuration,
+      samples: all.map(({ duration: { buckets, sumMs }, name }) => ({
+        labels: [name],
+        value: sumMs / 1000,
+        buckets,
+      })),
+    },
+    { definition: definitions.dependencyBreaker, samples: each((_) => _.breaker) },
+    { definition: definitions.dependencyFailures, samples: each((_) => _.failureRatio) },
+    { definition: definitions.dependencyThrottle, samples: each((_) => _.throttleRatio) },
+    { definition: definitions.dependencyBudget, samples: each((_) => _.retryBudget) },
+  ]
+}
+
 /** What the sources told, as metrics. */
 export const families = (readings: ReadonlyArray<Reading>): ReadonlyArray<Family> => [
   ...taskFamilies(readings.flatMap(({ tasks }) => tasks === undefined ? [] : [tasks])),
@@ -289,4 +380,5 @@ export const families = (readings: ReadonlyArray<Reading>): ReadonlyArray<Family
       .slice(0, 1).map((ms) => ({ labels: [], value: ms / 1000 })),
   },
   deadLetterFamily(readings.flatMap((reading) => reading.deadLetters ?? [])),
+  ...dependencyFamilies(readings.flatMap((reading) => reading.dependencies ?? [])),
 ]
