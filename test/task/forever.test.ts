@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { CancelReason, Task } from "@weir/runtime"
 import { fork, Trace } from "./support.ts"
@@ -40,21 +40,18 @@ describe("Task.forever", () => {
   it.effect("cancels the round with the task's reason, and waits for its cleanup", () =>
     Effect.gen(function* () {
       const trace = new Trace()
+      const gate = yield* Deferred.make<void>()
+      const round = Effect.onExit(
+        Effect.never,
+        () => Effect.andThen(trace.reason("round"), Deferred.await(gate)),
+      )
       const task = yield* Task.start(
         "poller",
-        Effect.ensuring(
-          Task.forever(
-            Effect.onInterrupt(
-              Effect.never,
-              () => Effect.andThen(trace.reason("round"), Effect.sleep("1 second")),
-            ),
-          ),
-          trace.add("loop ends"),
-        ),
+        Effect.ensuring(Task.forever(round), trace.add("loop ends")),
       )
       const cancelled = yield* fork(task.cancel(CancelReason.Requested("the test")))
       expect(trace.steps).toEqual(["round: requested by the test"])
-      yield* TestClock.adjust("1 second")
+      yield* Deferred.succeed(gate, undefined)
       yield* Fiber.join(cancelled)
       expect(trace.steps).toEqual(["round: requested by the test", "loop ends"])
     }).pipe(Effect.scoped))
