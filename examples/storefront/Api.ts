@@ -1,6 +1,12 @@
 /**
  * The storefront's HTTP interface. This file is all a client, `/openapi.json` and `/docs` need; the
- * handlers are in `Products.ts`, `Orders.ts`, `Reports.ts` and `Analytics.ts`.
+ * handlers are in `Products.ts`, `Quotes.ts`, `Orders.ts`, `Reports.ts` and `Analytics.ts`.
+ *
+ * Its policies, by what a refusal would cost: an order that is refused is a customer lost (`critical`,
+ * also to read it again: somebody has paid); a product page, a receipt or a report can be asked for
+ * once more a minute later (`sheddable-plus`); without search, quotes and counts the shop is less
+ * pleasant for a while, and open (`sheddable`).
+
  *
  * @module
  */
@@ -19,10 +25,13 @@ import {
   ProductIdParam,
   ProductNotFound,
   ProductPage,
+  Quote,
+  QuoteNotFound,
   Receipt,
   ReceiptNotFound,
   ReportRequest,
   SalesReport,
+  SkuParam,
 } from "./Model.ts"
 import { Policy, Supervised } from "@weir/runtime"
 
@@ -60,14 +69,39 @@ export const SearchQuery = Schema.Struct({
 export class Products extends HttpApiGroup.make("products").add(
   HttpApiEndpoint.get("search", "/products", { query: SearchQuery, success: ProductPage })
     .annotate(OpenApi.Summary, "Search the catalogue, page by page")
-    .annotate(Policy.Policy, { deadline: "2 seconds", uses: ["database"] }),
+    .annotate(Policy.Policy, {
+      deadline: "2 seconds",
+      uses: ["database"],
+      priority: "sheddable",
+    }),
   HttpApiEndpoint.get("byId", "/products/:id", {
     params: { id: ProductIdParam },
     success: Product,
     error: ProductNotFound,
   })
     .annotate(OpenApi.Summary, "Look at one product")
-    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] }),
+    .annotate(Policy.Policy, {
+      deadline: "500 millis",
+      uses: ["database"],
+      priority: "sheddable-plus",
+    }),
+) {}
+
+export class Quotes extends HttpApiGroup.make("quotes").add(
+  HttpApiEndpoint.get("quote", "/quotes/:sku", {
+    params: { sku: SkuParam },
+    success: Quote,
+    error: QuoteNotFound,
+  })
+    .annotate(OpenApi.Summary, "Ask what a product costs now")
+    .annotate(
+      OpenApi.Description,
+      "While the price provider is slow or away, the answer is the last price, or that of the " +
+        "catalogue: `quality` says which.",
+    )
+    // Names neither prices nor the database under `uses`: the door refuses what cannot have these,
+    // and a quote can do without either.
+    .annotate(Policy.Policy, { deadline: "500 millis", priority: "sheddable" }),
 ) {}
 
 export class Orders extends HttpApiGroup.make("orders").add(
@@ -80,21 +114,33 @@ export class Orders extends HttpApiGroup.make("orders").add(
   })
     .annotate(OpenApi.Summary, "Place an order")
     .annotate(OpenApi.Description, "All lines or none. The price is the one of this moment.")
-    .annotate(Policy.Policy, { deadline: "3 seconds", uses: ["database"] }),
+    .annotate(Policy.Policy, {
+      deadline: "3 seconds",
+      uses: ["database"],
+      priority: "critical",
+    }),
   HttpApiEndpoint.get("byId", "/orders/:id", {
     params: { id: OrderIdParam },
     success: Order,
     error: OrderNotFound,
   })
     .annotate(OpenApi.Summary, "Read an order")
-    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] }),
+    .annotate(Policy.Policy, {
+      deadline: "500 millis",
+      uses: ["database"],
+      priority: "critical",
+    }),
   HttpApiEndpoint.get("receipt", "/orders/:id/receipt", {
     params: { id: OrderIdParam },
     success: Receipt,
     error: ReceiptNotFound,
   })
     .annotate(OpenApi.Summary, "Read the receipt of an order")
-    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["database"] }),
+    .annotate(Policy.Policy, {
+      deadline: "500 millis",
+      uses: ["database"],
+      priority: "sheddable-plus",
+    }),
 ) {}
 
 export class Reports extends HttpApiGroup.make("reports").add(
@@ -109,6 +155,7 @@ export class Reports extends HttpApiGroup.make("reports").add(
       deadline: "60 seconds",
       uses: ["database"],
       expected: "5 seconds",
+      priority: "sheddable-plus",
       async: "allowed",
     }),
 ) {}
@@ -116,12 +163,18 @@ export class Reports extends HttpApiGroup.make("reports").add(
 export class Analytics extends HttpApiGroup.make("analytics").add(
   HttpApiEndpoint.get("live", "/analytics", { success: LiveSales })
     .annotate(OpenApi.Summary, "What has been sold since the service was started")
-    .annotate(Policy.Policy, { deadline: "500 millis", uses: ["Analytics"] }),
+    .annotate(Policy.Policy, {
+      deadline: "500 millis",
+      uses: ["Analytics"],
+      priority: "sheddable",
+    }),
 ) {}
 
 /** The whole interface. A field nobody declared, in a body or a query string, is refused by name. */
 export class Api extends HttpApi.make("storefront")
-  .add(Products, Orders, Reports, Analytics)
+  .add(Products, Quotes, Orders, Reports, Analytics)
+  // Nobody needs a key. One that is sent must be right, and its holder is counted (`key.ts`).
+  .annotate(Policy.Policy, { auth: "optional" })
   .annotate(HttpApi.PayloadParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error", errors: "all" })
   .annotateMerge(OpenApi.annotations({

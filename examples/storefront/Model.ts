@@ -69,6 +69,14 @@ export const OrderIdParam = integerParam({
   example: 24_001,
 })
 
+export const SkuParam = Schema.String
+  .check(
+    Schema.isPattern(/^[A-Z0-9-]{1,40}$/, {
+      expected: "1 to 40 capital letters, digits and hyphens",
+    }),
+  )
+  .annotate({ description: "Stock keeping unit.", examples: ["LIG-000017"] })
+
 export type Product = typeof Product.Type
 export const Product = Schema.Struct({
   id: id("The product's id.", 17),
@@ -88,6 +96,21 @@ export const ProductPage = Schema.Struct({
     examples: [17],
   }),
 }).annotate({ identifier: "ProductPage", description: "Products in order of id." })
+
+export type Quote = typeof Quote.Type
+export const Quote = Schema.Struct({
+  sku: Schema.String,
+  priceCents: cents("Price of one piece, in cents.", 11_486),
+  currency: Schema.Literal("EUR"),
+  quality: Schema.Literals(["full", "stale", "degraded"]).annotate({
+    description:
+      "`full`: the price of this moment. `stale`: the last one that was known, `ageMs` old. " +
+      "`degraded`: the list price of the catalogue.",
+  }),
+  ageMs: Schema.optionalKey(
+    count("Age of a stale price, in milliseconds.", 1_250),
+  ),
+}).annotate({ identifier: "Quote", description: "What a product costs, and how sure that is." })
 
 export type NewOrderLine = typeof NewOrderLine.Type
 export const NewOrderLine = Schema.Struct({
@@ -219,6 +242,12 @@ export class ProductNotFound extends HttpApiError.Problem<ProductNotFound>()("Pr
   status: 404,
   title: "There is no such product.",
 }, { productId: Schema.Int }) {}
+
+export class QuoteNotFound extends HttpApiError.Problem<QuoteNotFound>()("QuoteNotFound", {
+  type: `${problems}:quote-not-found`,
+  status: 404,
+  title: "There is no product with that SKU.",
+}, { sku: Schema.String }) {}
 
 export class OrderNotFound extends HttpApiError.Problem<OrderNotFound>()("OrderNotFound", {
   type: `${problems}:order-not-found`,

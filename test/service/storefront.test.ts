@@ -1,12 +1,8 @@
 import { expect, layer } from "@effect/vitest"
 import { Context, Effect, Layer, Schedule } from "effect"
-import { Database, Server, Service } from "@weir/runtime"
-import { AnalyticsLive } from "../../examples/storefront/Analytics.ts"
+import { Database, Principal, Server, Service } from "@weir/runtime"
 import { Api } from "../../examples/storefront/Api.ts"
-import { OrdersLive } from "../../examples/storefront/Orders.ts"
-import { ProductsLive } from "../../examples/storefront/Products.ts"
-import { ReportsLive } from "../../examples/storefront/Reports.ts"
-import { resources } from "../examples/storefront/support.ts"
+import { handlers, resources } from "../examples/storefront/support.ts"
 
 interface Shop {
   readonly url: string
@@ -18,8 +14,9 @@ const served = Layer.effect(
   Shop,
   Effect.gen(function* () {
     const context = yield* Layer.build(Service.layer(Api, {
-      handlers: Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive, AnalyticsLive),
+      handlers,
       resources: resources({ seed: 7, products: 2000, orders: 20_000 }),
+      principals: Principal.layer(),
       health: { checks: { database: Database.ping } },
       server: { port: 0 },
     }))

@@ -105,6 +105,7 @@ describe("the OpenAPI page", () => {
     expect(Object.keys(page.paths)).toEqual([
       "/products",
       "/products/{id}",
+      "/quotes/{sku}",
       "/orders",
       "/orders/{id}",
       "/orders/{id}/receipt",
@@ -153,14 +154,20 @@ describe("the OpenAPI page", () => {
         "Product",
         "ProductNotFoundEncoded",
         "ProductPage",
+        "Quote",
+        "QuoteNotFoundEncoded",
+        "RateLimited",
         "Receipt",
         "ReceiptNotFoundEncoded",
         "Refused",
         "ReportRequest",
         "SalesReport",
         "Stopped",
+        "Unauthenticated",
       ]
     `)
+    expect(Object.keys(page.paths["/quotes/{sku}"]!.get!.responses))
+      .toEqual(expect.arrayContaining(["200", "401", "404", "429", "503", "504"]))
     expect(Object.keys(page.paths["/orders"]!.post!.responses))
       .toEqual(expect.arrayContaining(["201", "404", "409"]))
   })

@@ -1,7 +1,7 @@
 /** A shop of its own on a real PostgreSQL: dropped when the suite ends. */
 import { expect } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Logger } from "effect"
-import { HttpServer } from "effect/http"
+import { FetchHttpClient, HttpServer } from "effect/http"
 import { HttpApiTest } from "effect/http-api"
 import { SqlClient, Statement } from "effect/sql"
 import type { SqlError } from "effect/sql"
@@ -10,17 +10,40 @@ import { ActorsLive } from "../../../examples/storefront/Actors.ts"
 import { AnalyticsLive } from "../../../examples/storefront/Analytics.ts"
 import { Api } from "../../../examples/storefront/Api.ts"
 import { OrdersLive } from "../../../examples/storefront/Orders.ts"
+import { PriceProvider } from "../../../examples/storefront/PriceProvider.ts"
+import { Prices } from "../../../examples/storefront/Prices.ts"
 import { ProductsLive } from "../../../examples/storefront/Products.ts"
+import { QuotesLive } from "../../../examples/storefront/Quotes.ts"
 import { ReportsLive } from "../../../examples/storefront/Reports.ts"
 import { migrations } from "../../../examples/storefront/schema.ts"
 import { seed } from "../../../examples/storefront/seed.ts"
-import { ActorSystem, Supervised } from "@weir/runtime"
+import { ActorSystem, ApiKeys, Supervised } from "@weir/runtime"
 import { eventually, layer as database } from "../../support/database.ts"
 
-/** A database with the storefront's tables and the shop of `options` in it, and its actors. */
-export const resources = (options: Catalogue.Options, maxConnections = 10) =>
-  Layer.merge(ActorsLive, Layer.effectDiscard(seed(options))).pipe(
+/** What answers, all of it. */
+export const handlers = Layer.mergeAll(
+  ProductsLive,
+  QuotesLive,
+  OrdersLive,
+  ReportsLive,
+  AnalyticsLive,
+)
+
+/** A provider's address at which nobody listens. */
+export const nobody = PriceProvider.at("http://127.0.0.1:1")
+
+/**
+ * A database with the storefront's tables and the shop of `options` in it, its actors, its keys, and
+ * prices from a provider: nobody's, unless a test brings one.
+ */
+export const resources = (
+  options: Catalogue.Options,
+  maxConnections = 10,
+  provider: Layer.Layer<PriceProvider> = nobody,
+) =>
+  Layer.mergeAll(ActorsLive, ApiKeys.layer(), Layer.effectDiscard(seed(options))).pipe(
     Layer.provideMerge(database({ migrations, maxConnections })),
+    Layer.merge(Prices.layer.pipe(Layer.provide(Layer.merge(provider, FetchHttpClient.layer)))),
     Layer.provide(Logger.layer([])),
   )
 
@@ -81,14 +104,17 @@ const unsupervised = Layer.succeed(
 )
 
 /** Every part of the shop behind its HTTP interface, in memory: no socket. */
-export const clientOf = HttpApiTest.groups(Api, ["products", "orders", "reports", "analytics"])
-  .pipe(
-    Effect.provide(
-      Layer.mergeAll(ProductsLive, OrdersLive, ReportsLive, AnalyticsLive).pipe(
-        Layer.provideMerge(Layer.mergeAll(unsupervised, HttpServer.layerServices)),
-      ),
-    ),
-  )
+export const clientOf = HttpApiTest.groups(Api, [
+  "products",
+  "quotes",
+  "orders",
+  "reports",
+  "analytics",
+]).pipe(
+  Effect.provide(
+    handlers.pipe(Layer.provideMerge(Layer.mergeAll(unsupervised, HttpServer.layerServices))),
+  ),
+)
 
 /** Does something while another session holds what `lock` takes. */
 export const whileHeld = Effect.fnUntraced(function* <A, E, R>(
