@@ -82,7 +82,11 @@ export interface Options<
  * @category models
  * @since 0.1.0
  */
-export type Given = Supervised.Supervised | ActorSystem | RateLimit.RateLimit
+export type Given =
+  | Supervised.Supervised
+  | ActorSystem
+  | RateLimit.RateLimit
+  | Admission.Admission
 
 /**
  * Makes `resources` required where the handlers, or the principals, need some.
@@ -149,8 +153,9 @@ export const layer = <
     "resources",
     closeMs,
   )
+  const door = limited(options.admission ?? {})
   const inner = Layer.mergeAll(
-    limited(options.admission ?? {}),
+    door,
     RespondAsync.layer(options.async),
     Health.layer(options.health),
   )
@@ -159,9 +164,10 @@ export const layer = <
     compiling(Supervised.Supervised, api, options.policy, doors),
     options.principals ?? Layer.empty,
   )
-  // Apart from `inner`, so that the handlers' context, which every request copies, stays small.
+  // Apart from `inner`, so that the handlers' context, which every request copies, stays small; of it
+  // they get the door alone, to change its limits.
   const handlers = closesWithin(
-    options.handlers.pipe(Layer.provide(Layer.provide(supervised, inner))),
+    options.handlers.pipe(Layer.provide(Layer.provide(supervised, inner)), Layer.provide(door)),
     "handlers",
     closeMs,
   )
