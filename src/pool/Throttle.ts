@@ -67,7 +67,11 @@ export interface Settings {
    * 1.1 is stricter. Above 1.
    */
   readonly k?: number | undefined
-  /** What is remembered. Default 2 minutes. */
+  /**
+   * What is remembered. Default 10 seconds, like the window of a breaker. The two minutes of the SRE
+   * book suit thousands of calls a second: with few, a dependency that is well again would be sent a
+   * quarter of its calls for another minute.
+   */
   readonly window?: Duration.Input | undefined
   /** With fewer calls in the window nothing is refused. Default 20: below that, chance decides. */
   readonly minimumCalls?: number | undefined

@@ -103,7 +103,7 @@ export const makeShare = (what: string, settings: ShareSettings): Share => {
   if (!(minimumCalls >= 0)) {
     throw new Mistake(`${what}: minimumCalls is ${minimumCalls}. Use 20 or so.`)
   }
-  const windowMs = durationMs(`${what}: window`, settings.window ?? "2 minutes")
+  const windowMs = durationMs(`${what}: window`, settings.window ?? "10 seconds")
   if (!(windowMs > 0 && windowMs < Infinity)) {
     throw new Mistake(`${what}: window is not a positive, finite duration.`)
   }
