@@ -118,15 +118,16 @@ const traced = <A, E>(
 }
 
 /** What the body says, if it is a problem. It can still be read, but no longer as a stream. */
-const reason = (response: Response, hint: Hint): Effect.Effect<Hint> => {
-  const type = response.headers["content-type"]
-  return type?.startsWith("application/problem+json") === true && isSmall(response.headers)
+const reason = (response: Response, hint: Hint): Effect.Effect<Hint> =>
+  isProblem(response.headers)
     ? Effect.match(response.json, {
       onFailure: () => hint,
       onSuccess: (problem) => hintOfProblem(problem, hint),
     })
     : Effect.succeed(hint)
-}
+
+const isProblem = (headers: Headers.Headers): boolean =>
+  headers["content-type"]?.startsWith("application/problem+json") === true && isSmall(headers)
 
 const isSmall = (headers: Headers.Headers): boolean => {
   const length = headers["content-length"]
@@ -136,15 +137,18 @@ const isSmall = (headers: Headers.Headers): boolean => {
 const hint = (error: unknown, now: number): Hint =>
   error instanceof Answered ? error.hint : hintOf(error, now)
 
-/** An answer that is not used: a small one is read, anything else is aborted. */
+/** Time for the rest of an answer that nobody wants: what takes longer is not worth the connection. */
+const discardMs = 100
+
+/**
+ * An answer that is not used: a small one is read, anything else is aborted. It is read as a stream,
+ * because only that ends the request when its body does not come in time.
+ */
 const discard = (error: Failure): Effect.Effect<void> => {
-  if (!(error instanceof Answered)) return Effect.void
-  const { response } = error
-  return Effect.ignore(
-    isSmall(response.headers)
-      ? Effect.asVoid(response.arrayBuffer)
-      : Stream.runDrain(Stream.take(response.stream, 1)),
-  )
+  if (!(error instanceof Answered) || isProblem(error.response.headers)) return Effect.void
+  const { headers, stream } = error.response
+  const rest = Stream.runDrain(isSmall(headers) ? stream : Stream.take(stream, 1))
+  return Effect.ignore(Effect.timeoutOption(rest, discardMs))
 }
 
 const answered = <E>(

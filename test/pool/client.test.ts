@@ -144,6 +144,23 @@ describe("a client of a dependency", () => {
         .toEqual(["HttpClientError", "HttpClientError", "BreakerOpen"])
     })))
 
+  it.live("does not wait for the body of an answer that it will not use", () =>
+    live(Effect.gen(function* () {
+      const stuck = (headers: Record<string, string>) =>
+        new Response(new ReadableStream(), { status: 503, headers })
+      const server = yield* serve((_, n) =>
+        n === 0 ? stuck({ "content-length": "10" }) : n === 1 ? stuck({}) : new Response("third")
+      )
+      const prices = yield* make()
+      const http = yield* client(prices)
+      const answer = yield* http.get(server.url).pipe(Effect.timeout("10 seconds"))
+      expect([yield* answer.text, server.requests]).toEqual(["third", 3])
+      yield* Effect.sleep(1).pipe(
+        Effect.repeat({ until: () => server.aborted === 2 }),
+        Effect.timeout("5 seconds"),
+      )
+    })))
+
   it.live("ends a request that hangs, at the server too", () =>
     live(Effect.gen(function* () {
       const server = yield* serve(hang)
