@@ -1,6 +1,7 @@
 import { Cause, type Clock, type Context, Effect, Exit, Fiber, type Scope } from "effect"
 import { Quota } from "../bounded/quota.ts"
 import { fromRefusal } from "../bounded/Refused.ts"
+import { rooted } from "../internal/rooted.ts"
 import type { ApiKeys, Credential, Unavailable } from "../store/ApiKeys.ts"
 import { make as unavailable } from "../store/DatabaseUnavailable.ts"
 import type { Entry, Keyring } from "./keyring.ts"
@@ -127,12 +128,17 @@ export class Lookups {
   private start(): void {
     if (this.running) return
     this.running = true
-    const fiber = Effect.runForkWith(this.context)(this.run)
+    // A fiber for each query: Deno keeps some 450 bytes for each suspension of a fiber until it ends,
+    // and while somebody sends made-up keys there is always a next query.
+    const fiber = rooted(() => Effect.runForkWith(this.context)(this.run))
     Fiber.runIn(fiber, this.scope)
     fiber.addObserver((exit) => {
-      // It ends by itself unless its scope has closed, or there is a bug in it.
-      if (!Exit.isFailure(exit)) return
       this.running = false
+      // It ends by itself unless its scope has closed, or there is a bug in it.
+      if (!Exit.isFailure(exit)) {
+        if (this.next.size > 0 || this.refreshing.size > 0) this.start()
+        return
+      }
       for (const id of Array.from(this.waiting.keys())) {
         this.resume(
           id,
@@ -147,27 +153,24 @@ export class Lookups {
   private readonly run: Effect.Effect<void> = Effect.gen({ self: this }, function* () {
     // The turn ends first: its misses go together, and nobody's request pays for the query.
     yield* Effect.yieldNow
-    while (true) {
-      const ids = this.take()
-      if (ids.size === 0) break
-      this.asked = ids
-      const exit = yield* Effect.exit(this.within(this.keys.find(Array.from(ids))))
-      this.asked = nothing
-      if (Exit.isSuccess(exit)) this.loaded(ids, exit.value)
-      else {
-        // The door answers 500 to those who wait; what went wrong is said once, here.
-        if (Cause.hasDies(exit.cause)) {
-          yield* Effect.logError("API keys cannot be looked up; this is a bug.", exit.cause)
-        }
-        this.lost(ids, exit.cause)
+    const ids = this.take()
+    if (ids.size === 0) return
+    this.asked = ids
+    const exit = yield* Effect.exit(this.within(this.keys.find(Array.from(ids))))
+    this.asked = nothing
+    if (Exit.isSuccess(exit)) this.loaded(ids, exit.value)
+    else {
+      // The door answers 500 to those who wait; what went wrong is said once, here.
+      if (Cause.hasDies(exit.cause)) {
+        yield* Effect.logError("API keys cannot be looked up; this is a bug.", exit.cause)
       }
-      if (this.inUse.size > 0 && this.now() - this.notedAt >= notedMs) {
-        // On its own: an update may wait for a row, and no look-up shall wait for that. It cannot
-        // fail, and its time is over long before the next one is due.
-        Fiber.runIn(Effect.runForkWith(this.context)(this.note), this.scope)
-      }
+      this.lost(ids, exit.cause)
     }
-    this.running = false
+    if (this.inUse.size > 0 && this.now() - this.notedAt >= notedMs) {
+      // On its own: an update may wait for a row, and no look-up shall wait for that. It cannot
+      // fail, and its time is over long before the next one is due.
+      Fiber.runIn(Effect.runForkWith(this.context)(this.note), this.scope)
+    }
   })
 
   private within<A>(effect: Effect.Effect<A, Unavailable>): Effect.Effect<A, Unavailable> {
@@ -177,16 +180,15 @@ export class Lookups {
     })
   }
 
-  /** Those for whom somebody waits come first. */
+  /**
+   * Those for whom somebody waits come first, but leave half of the room to keys in use: whoever sends
+   * made-up keys without end must not keep those that are known from being confirmed in time.
+   */
   private take(): ReadonlySet<string> {
     const ids = new Set<string>()
-    for (const from of [this.next, this.refreshing]) {
-      for (const id of from) {
-        if (ids.size >= batch) return ids
-        from.delete(id)
-        ids.add(id)
-      }
-    }
+    move(this.next, ids, batch / 2)
+    move(this.refreshing, ids, batch)
+    move(this.next, ids, batch)
     return ids
   }
 
@@ -235,5 +237,13 @@ export class Lookups {
       this.quota.leave()
       resume(answer)
     }
+  }
+}
+
+const move = (from: Set<string>, to: Set<string>, most: number): void => {
+  for (const id of from) {
+    if (to.size >= most) return
+    from.delete(id)
+    to.add(id)
   }
 }

@@ -224,6 +224,29 @@ describe("Principals", () => {
       yield* TestDatabase.eventually(used, ([row]) => row!.n === 20).pipe(TestClock.withLive)
     }).pipe(Effect.scoped))
 
+  it.effect("made-up keys without end do not keep a key in use from being confirmed", () =>
+    Effect.gen(function* () {
+      const { control, keys, principals, queries } = yield* harness()
+      const { key, stored } = yield* keys.create(grant)
+      const text = Redacted.value(key)
+      yield* principals.authenticate(text)
+      yield* TestClock.adjust("25 seconds")
+      queries.length = 0
+      control.hold = yield* Deferred.make<void>()
+      const guess = () =>
+        Effect.forkChild(Effect.exit(principals.authenticate(Redacted.value(issue("weir").key))), {
+          startImmediately: true,
+        })
+      const guesses = [yield* guess()]
+      yield* until(() => queries.length === 1).pipe(TestClock.withLive)
+      for (let n = 0; n < 600; n++) guesses.push(yield* guess())
+      expect(principals.recognize(text, 25_000)).toMatchObject({ id: stored.id })
+      yield* Deferred.succeed(control.hold, undefined)
+      for (const fiber of guesses) yield* Fiber.join(fiber)
+      expect(queries.map((ids) => ids.length)).toEqual([1, 256, 256, 89])
+      expect(queries[1]).toContain(stored.id)
+    }).pipe(Effect.scoped))
+
   it.effect("the use of a key is noted once a minute, and when the layer closes", () =>
     Effect.gen(function* () {
       const url = yield* TestDatabase.url
