@@ -66,8 +66,9 @@ export class Exchange {
       answer.body?.cancel().catch(() => {})
       return
     }
-    this.answered = true
+    // Throws for what the platform cannot send; then it is not answered yet.
     const response = this.limits === undefined ? answer : told(answer, this.limits, this.caller)
+    this.answered = true
     if (this.resolve === undefined) this.early = response
     else this.resolve(response)
   }

@@ -8,7 +8,7 @@ const get = <const Name extends string>(name: Name) =>
   HttpApiEndpoint.get(name, `/${name}`, { success: Schema.String })
 
 class Api extends HttpApi.make("odd").add(
-  HttpApiGroup.make("odd").add(get("header"), get("status"), get("body")),
+  HttpApiGroup.make("odd").add(get("header"), get("status"), get("error"), get("body")),
 ).middleware(Supervised.Supervised) {}
 
 const handlers = HttpApiBuilder.group(Api, "odd", (handlers) =>
@@ -16,6 +16,7 @@ const handlers = HttpApiBuilder.group(Api, "odd", (handlers) =>
     header: () =>
       Effect.succeed(HttpServerResponse.text("x", { headers: { "x-name": "two\nlines" } })),
     status: () => Effect.succeed(HttpServerResponse.text("x", { status: 999 })),
+    error: () => Effect.delay(Effect.sync(() => HttpServerResponse.raw(Response.error())), 5),
     body: () => Effect.succeed(HttpServerResponse.text("x", { status: 205 })),
   })))
 
@@ -33,6 +34,8 @@ describe("a response that the platform cannot send", () => {
           ])
         )),
         server: { port: 0 },
+        // What tells of limits touches every response.
+        limits: { peer: { requests: 1000, per: "1 minute" } },
         drain: { grace: "50 millis", cleanup: "50 millis" },
       })).pipe(
         Effect.provide(
@@ -42,8 +45,10 @@ describe("a response that the platform cannot send", () => {
         ),
       )
       const { port } = Context.get(context, Server.Server)
-      for (const path of ["header", "status"]) {
-        const response = yield* Effect.promise(() => fetch(`http://127.0.0.1:${port}/${path}`))
+      for (const path of ["header", "status", "error"]) {
+        const response = yield* Effect.promise(() =>
+          fetch(`http://127.0.0.1:${port}/${path}`, { signal: AbortSignal.timeout(5000) })
+        )
         expect(response.status).toBe(500)
         expect(yield* Effect.promise(() => response.json())).toMatchObject({
           type: "urn:weir:problem:internal",
