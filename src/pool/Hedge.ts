@@ -26,8 +26,8 @@ export interface Hedge {
    *
    * **Details** – the second call is made only if all of this holds: at least 20 calls have succeeded
    * before; the target is not busy; the percentile is less than half of the time that is left; the
-   * budget has a retry; and no answer of the last second (or of its own `retryAfterMs`) asked for
-   * less. The first success wins. The loser is interrupted (`Requested` by `Hedge`) and waited for,
+   * budget has a retry; and no answer of the last second (or of its own `retryAfterMs`, at most a
+   * minute) asked for less. The first success wins. The loser is interrupted (`Requested` by `Hedge`) and waited for,
    * at most a second; one that takes longer is told in the log. A failure is passed on at once unless
    * the other call still runs.
    *

@@ -1,7 +1,8 @@
-import { Clock, Context, Effect, type Exit, type Fiber } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber } from "effect"
 import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { interrupt } from "../task/commit.ts"
+import { defectsOf } from "../task/forever.ts"
 import { CancelScope, CurrentScope, frameOf } from "../task/scope.ts"
 import { type Timer, timersOf } from "../task/timers.ts"
 import { fork, inTurn, shallow } from "../task/turn.ts"
@@ -10,6 +11,9 @@ import type { RetryBudget } from "./RetryBudget.ts"
 
 /** Samples without which a percentile is a guess. */
 const enough = 20
+
+/** Longest time for which one answer keeps hedges away. */
+const mostQuietMs = 60_000
 
 export interface HedgingOptions {
   readonly percentile: number
@@ -63,9 +67,10 @@ export class Hedging {
     return true
   }
 
-  /** The other side asks for less. */
+  /** The other side asks for less. Its word may be nonsense: no answer ends hedging for ever. */
   pushback(now: number, retryAfterMs: number): void {
-    this.#quietUntil = Math.max(this.#quietUntil, now + Math.max(1000, retryAfterMs))
+    const quietMs = Math.min(Math.max(1000, retryAfterMs), mostQuietMs)
+    this.#quietUntil = Math.max(this.#quietUntil, now + quietMs)
   }
 
   #idle(now: number): boolean {
@@ -128,13 +133,15 @@ export const hedged = <A, E, R>(
         const reason = CancelReason.Requested("Hedge", "the other call was quicker")
         other.scope.cancel(reason)
         interrupt(other.fiber, fiber.id, CancelReason.annotations(reason))
-        if (other.fiber.pollUnsafe() !== undefined) return finish(exit)
         const late = timers.schedule(clock.currentTimeMillisUnsafe() + cleanupMs, () => {
           fork(fiber.context, leftBehind).addObserver(() => {})
           finish(exit)
         })
-        other.fiber.addObserver(() => {
+        other.fiber.addObserver((loser) => {
           timers.cancel(late)
+          if (Exit.isFailure(loser) && Cause.hasDies(loser.cause)) {
+            fork(fiber.context, Effect.logError(died, loser.cause)).addObserver(() => {})
+          }
           inTurn(() => finish(exit))
         })
       }
@@ -160,7 +167,7 @@ export const hedged = <A, E, R>(
         interrupt(first.fiber, fiber.id, why)
         if (second === undefined) return done(first.fiber)
         interrupt(second.fiber, fiber.id, why)
-        return Effect.andThen(done(first.fiber), done(second.fiber))
+        return Effect.ensuring(done(first.fiber), done(second.fiber))
       })
     })
   })
@@ -170,7 +177,10 @@ const leftBehind = Effect.logWarning(
     "until it does. Look for a finalizer that waits without a timeout.",
 )
 
+const died = "A hedged call that lost has died in its cleanup; this is a bug in it."
+
+/** Waits for its cleanup, and fails with what that died of. */
 const done = (fiber: Fiber.Fiber<unknown, unknown>): Effect.Effect<void> =>
   Effect.callback((resume) => {
-    fiber.addObserver(() => inTurn(() => resume(Effect.void)))
+    fiber.addObserver((exit) => inTurn(() => resume(defectsOf(exit))))
   })

@@ -70,8 +70,8 @@ export const forever = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<ne
     })
   )
 
-/** What the cleanup of the last round died of must not be lost. */
-const defectsOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
+/** What a cleanup died of, as a failure: it must not be lost with the exit of what was interrupted. */
+export const defectsOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
   const dies = Exit.isFailure(exit)
     ? exit.cause.reasons.filter((reason) => reason._tag === "Die")
     : []

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Bulkhead, CancelReason, Deadline, Hedge, RetryBudget } from "@weir/runtime"
-import { Effect, Fiber, Option } from "effect"
+import { Cause, Effect, Exit, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { clean } from "../task/support.ts"
 import { fork, fresh, word } from "./support.ts"
@@ -143,6 +143,55 @@ describe("Hedge", () => {
       yield* Fiber.join(later)
       expect(log.slice(1, 3)).toEqual(["1 starts", "2 starts"])
     }))
+
+  test("is quiet for a minute at most, whatever an answer asks for", (hedge) =>
+    Effect.gen(function* () {
+      yield* Effect.exit(hedge.use(Effect.fail({ retryAfterMs: Infinity })))
+      yield* TestClock.adjust("59 seconds")
+      expect((yield* hedge.stats).afterMs).toBe(0)
+      yield* TestClock.adjust("1 second")
+      expect((yield* hedge.stats).afterMs).toBe(100)
+    }))
+
+  test("does not lose what a cleanup dies of when its caller is interrupted", (hedge) =>
+    Effect.gen(function* () {
+      let calls = 0
+      const dies = Effect.suspend(() => {
+        const n = calls++
+        return Effect.onInterrupt(Effect.never, () => Effect.die(`cleanup ${n}`))
+      })
+      const fiber = yield* fork(hedge.use(dies))
+      yield* TestClock.adjust(200)
+      yield* Fiber.interrupt(fiber)
+      const exit = yield* Fiber.await(fiber)
+      const reasons = Exit.isFailure(exit) ? exit.cause.reasons : []
+      expect(reasons.filter(Cause.isDieReason).map(({ defect }) => defect).sort())
+        .toEqual(["cleanup 0", "cleanup 1"])
+    }))
+
+  it.effect("tells what the cleanup of the loser dies of", () => {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, message }) => {
+      logged.push(`${message} ${Cause.pretty(cause)}`)
+    })
+    return fresh(clean(() =>
+      Effect.gen(function* () {
+        const hedge = Hedge.make({ idempotent })
+        yield* warm(hedge)
+        let calls = 0
+        const effect = Effect.suspend(() =>
+          calls++ > 0
+            ? Effect.succeed("quick")
+            : Effect.onInterrupt(Effect.never, () => Effect.die("in the cleanup"))
+        )
+        const fiber = yield* fork(hedge.use(effect))
+        yield* TestClock.adjust(100)
+        expect(yield* Fiber.join(fiber)).toBe("quick")
+        expect(logged.length).toBe(1)
+        expect(logged[0]).toContain("in the cleanup")
+      })
+    )).pipe(Effect.provide(Logger.layer([logger])))
+  })
 
   test("interrupts both calls when its caller is", (hedge) =>
     Effect.gen(function* () {
