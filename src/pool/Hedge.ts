@@ -29,7 +29,7 @@ export interface Hedge {
    * budget has a retry; and no answer of the last second (or of its own `retryAfterMs`, at most a
    * minute) asked for less. The first success wins. The loser is interrupted (`Requested` by `Hedge`) and waited for,
    * at most a second; one that takes longer is told in the log. A failure is passed on at once unless
-   * the other call still runs.
+   * the other call still runs. In a finalizer there is no second call.
    *
    * **Fails with** – the effect's own errors, of two failures the first.
    *

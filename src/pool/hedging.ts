@@ -1,4 +1,4 @@
-import { Cause, Clock, Context, Effect, Exit, type Fiber } from "effect"
+import { Cause, Clock, Context, Effect, Exit, type Fiber, identity } from "effect"
 import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import { interrupt } from "../task/commit.ts"
@@ -91,9 +91,20 @@ const cleanupMs = 1000
  * Runs the effect, and a second time beside it when the first takes longer than `afterMs` and
  * `may` agrees. The first success wins; the loser is interrupted and waited for, at most a second:
  * what takes longer is told in the log and keeps its slot until it ends. A failure ends it at once
- * unless the other one still runs.
+ * unless the other one still runs. What cannot be interrupted runs once.
  */
 export const hedged = <A, E, R>(
+  attempt: (second: boolean) => Effect.Effect<A, E, R>,
+  afterMs: number,
+  may: (now: number) => boolean,
+): Effect.Effect<A, E, R> =>
+  // In a finalizer nobody interrupts the calls when its time is over, so they must know where they are
+  // to end their waits by themselves; fibers of their own would not.
+  Effect.uninterruptibleMask((restore) =>
+    restore === identity ? attempt(false) : restore(race(attempt, afterMs, may))
+  )
+
+const race = <A, E, R>(
   attempt: (second: boolean) => Effect.Effect<A, E, R>,
   afterMs: number,
   may: (now: number) => boolean,

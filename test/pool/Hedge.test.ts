@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Bulkhead, CancelReason, Deadline, Hedge, RetryBudget } from "@weir/runtime"
+import { Bulkhead, CancelReason, Deadline, Hedge, RetryBudget, Task } from "@weir/runtime"
 import { Cause, Effect, Exit, Fiber, Logger, Option } from "effect"
 import { TestClock } from "effect/testing"
 import { clean } from "../task/support.ts"
@@ -192,6 +192,23 @@ describe("Hedge", () => {
       })
     )).pipe(Effect.provide(Logger.layer([logger])))
   })
+
+  test("in a finalizer a wait still ends with the time for it", (hedge) =>
+    Effect.scoped(Effect.gen(function* () {
+      const full = yield* Bulkhead.make({ name: "full", capacity: 1 })
+      yield* fork(full.use(Effect.never))
+      let ended: string | undefined
+      const release = Effect.map(
+        Effect.exit(hedge.use(full.use(Effect.void))),
+        (exit) => ended = word(exit),
+      )
+      const task = yield* fork(
+        Task.run("work", Effect.onExit(Effect.never, () => release), { cleanup: "1 second" }),
+      )
+      yield* fork(Fiber.interrupt(task))
+      yield* TestClock.adjust("40 seconds")
+      expect(ended).toBe("Late")
+    })))
 
   test("interrupts both calls when its caller is", (hedge) =>
     Effect.gen(function* () {
