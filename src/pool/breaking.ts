@@ -151,8 +151,11 @@ export class CircuitBound implements Bounded {
 
   /** There is no line, so a ticket only says that a call would be let through now. */
   reserve({ now }: Request): Ticket | Refusal {
-    const wait = this.#circuit.opensIn(now)
-    return wait > 0 ? this.refusal(now) : { bounded: this, open: false, release: () => {} }
+    if (this.#circuit.opensIn(now) === 0) {
+      return { bounded: this, open: false, release: () => {} }
+    }
+    this.#circuit.refusals++
+    return this.refusal(now)
   }
 
   refusal(now: number): Refusal {

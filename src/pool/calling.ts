@@ -304,8 +304,10 @@ export class DependencyBound implements Bounded {
   /** The ticket is one of the line, so that the call redeems it there. */
   reserve(request: Request): Ticket | Refusal {
     const { circuit, line } = this.#caller.parts
-    return circuit !== undefined && circuit.opensIn(request.now) > 0
-      ? this.#caller.refusal("BreakerOpen", request.now)
-      : line.slots.reserve(request)
+    if (circuit === undefined || circuit.opensIn(request.now) === 0) {
+      return line.slots.reserve(request)
+    }
+    circuit.refusals++
+    return this.#caller.refusal("BreakerOpen", request.now)
   }
 }

@@ -152,6 +152,7 @@ describe("Breaker", () => {
       })
       expect(breaker.bounded.reserve({ now: 0, deadline: 1, service: 1 }))
         .toMatchObject({ _tag: "Refusal", reason: "BreakerOpen" })
+      expect(breaker.bounded.stats(0).refused.BreakerOpen).toBe(3)
       expect([breaker.isOpen(999), breaker.isOpen(1000)]).toEqual([true, false])
     })))
 

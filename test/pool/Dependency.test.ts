@@ -205,6 +205,7 @@ describe("Dependency", () => {
       expect([ticket.open, (yield* prices.stats).tickets]).toEqual([false, 0])
       yield* repeat(2, prices.call(down))
       expect(prices.bounded.reserve(ask)).toMatchObject({ reason: "BreakerOpen" })
+      expect(prices.bounded.stats(0).refused.BreakerOpen).toBe(2)
     })))
 
   it.effect("hedges only when asked to, and only idempotent calls", () =>
