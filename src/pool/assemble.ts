@@ -99,10 +99,7 @@ export const assemble = (
         ...hedgeSettings(what, hedge === true ? {} : hedge),
         budget,
         latency,
-        utilization: (now) => {
-          const { inUse } = line.slots.stats(now)
-          return inUse / line.slots.capacity
-        },
+        utilization: () => line.slots.inUse / line.slots.capacity,
       }),
       retry: retry === false ? undefined : {
         attempts: attemptsOf(what, retry?.attempts),

@@ -36,7 +36,7 @@ export class Line {
     return this.#bulkhead.use(Effect.withFiber<A, E | Refused, R>((fiber) => {
       const clock = fiber.getRef(Clock.Clock)
       const since = clock.currentTimeMillisUnsafe()
-      const inFlight = this.climbing === undefined ? 0 : this.slots.stats(since).inUse
+      const inFlight = this.climbing === undefined ? 0 : this.slots.inUse
       const refusal = watch.begun(since)
       if (refusal !== undefined) return Effect.fail(fromRefusal(refusal))
       return Effect.onExitPrimitive(effect, (exit) => {

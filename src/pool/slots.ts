@@ -94,6 +94,10 @@ export class Slots implements Owner {
     return this.#line.capacity
   }
 
+  get inUse(): number {
+    return this.#running.size
+  }
+
   /** A slot or a place in line (see the entry's state), or why not. */
   enter(
     now: number,
