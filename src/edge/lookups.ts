@@ -204,7 +204,19 @@ export class Lookups {
       }
       const credential = byId.get(id)
       if (credential === undefined) this.ring.absent(id, now)
-      this.resume(id, Effect.succeed(credential && this.ring.put(credential, now)))
+      this.resume(id, this.kept(credential, now))
+    }
+  }
+
+  /** A row that makes no sense, written by somebody else, must not fail those who are asked for with it. */
+  private kept(credential: Credential | undefined, now: number): Answer {
+    try {
+      return Effect.succeed(credential && this.ring.put(credential, now))
+    } catch (defect) {
+      const cause = Cause.die(defect)
+      const said = Effect.logError(`API key ${credential!.key.id} makes no sense as stored.`, cause)
+      Effect.runForkWith(this.context)(said).addObserver(() => {})
+      return Effect.failCause(cause)
     }
   }
 

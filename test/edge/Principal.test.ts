@@ -342,6 +342,23 @@ describe("Principals", () => {
         .toMatchObject({ _tag: "Unauthenticated" })
     }).pipe(Effect.scoped))
 
+  it.effect("a row that makes no sense fails its own key alone", () =>
+    Effect.gen(function* () {
+      const { db, keys, principals, queries } = yield* harness()
+      const bad = yield* keys.create(grant)
+      const good = yield* keys.create(grant)
+      yield* db.execute`
+        update weir_api_keys set limit_requests = 5 where id = ${bad.stored.id}`
+      const exits = yield* Effect.all(
+        [bad, good].map(({ key }) => Effect.exit(principals.authenticate(Redacted.value(key)))),
+        { concurrency: "unbounded" },
+      )
+      expect(queries.length).toBe(1)
+      expect(exits.map((exit) => Exit.isSuccess(exit) || Cause.hasDies(exit.cause)))
+        .toEqual([true, true])
+      expect(exits.map(Exit.isSuccess)).toEqual([false, true])
+    }).pipe(Effect.scoped))
+
   it.live("closing the layer does not wait for a database that does not answer", () =>
     Effect.gen(function* () {
       let held = 0
