@@ -1,7 +1,7 @@
 import { type Cause, Clock, Context, Duration, Effect, type Fiber, Schedule } from "effect"
 import { Refused } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
-import { type CancelScope, frameOf } from "../task/scope.ts"
+import { type CancelScope, CurrentScope, frameOf, root } from "../task/scope.ts"
 import type { Hint } from "./hints.ts"
 import type { RetryBudget } from "./RetryBudget.ts"
 
@@ -32,21 +32,43 @@ export const attemptsOf = (what: string, attempts = 3): number => {
 }
 
 /**
- * The frame in which somebody retries already. A frame, not a flag: detached work inherits the
- * context of whoever starts it, but is not part of what that one would try again.
+ * Who retries already, and in which frame. A frame, not a flag: detached work inherits the context of
+ * whoever starts it, but is not part of what that one would try again.
  */
-const Owner: Context.Reference<CancelScope | undefined> = Context.Reference<
-  CancelScope | undefined
->("weir/pool/RetryOwner", { defaultValue: () => undefined })
+interface Retrier {
+  readonly frame: CancelScope
+  /** False between and after its attempts: a fiber that stayed behind is part of none. */
+  trying: boolean
+}
+
+const Owner: Context.Reference<Retrier | undefined> = Context.Reference<Retrier | undefined>(
+  "weir/pool/RetryOwner",
+  { defaultValue: () => undefined },
+)
 
 /** Whether work of that fiber is part of what somebody above it tries again. */
 const isNested = (
-  owner: CancelScope | undefined,
+  owner: Retrier | undefined,
   fiber: Fiber.Fiber<unknown, unknown>,
 ): boolean => {
-  let frame: CancelScope | undefined = owner === undefined ? undefined : frameOf(fiber)
-  while (frame !== undefined && frame !== owner) frame = frame.parent
+  if (owner === undefined || !owner.trying) return false
+  let frame: CancelScope | undefined = frameOf(fiber)
+  while (frame !== undefined && frame !== owner.frame) frame = frame.parent
   return frame !== undefined
+}
+
+/** The context of attempts that the fiber owns. */
+const owned = (fiber: Fiber.Fiber<unknown, unknown>, own: Retrier): Context.Context<never> => {
+  const context = Context.add(fiber.context, Owner, own)
+  return own.frame === fiber.getRef(CurrentScope)
+    ? context
+    : Context.add(context, CurrentScope, own.frame)
+}
+
+/** The frame of detached work has the same parent as all of it, so outside of any it needs its own. */
+const frameFor = (fiber: Fiber.Fiber<unknown, unknown>): CancelScope => {
+  const frame = frameOf(fiber)
+  return frame === root ? root.withDeadline(Infinity) : frame
 }
 
 /** Runs the effect, and again after a failure as long as the rules allow. */
@@ -56,17 +78,19 @@ export const retrying = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   Effect.withFiber((fiber) => {
     const context = fiber.context
-    const outer = fiber.getRef(Owner)
-    const nested = isNested(outer, fiber)
-    const owned = nested ? context : Context.add(context, Owner, frameOf(fiber))
+    const nested = isNested(fiber.getRef(Owner), fiber)
+    const own = nested ? undefined : { frame: frameFor(fiber), trying: false }
+    const inner = own === undefined ? context : owned(fiber, own)
     const decide = new Decision(rules, nested)
     // Set by hand, and also taken back when the attempt is interrupted: a cleanup retries by itself.
     const restored = Effect.onExitPrimitive(attempt, () => {
       fiber.setContext(context)
+      if (own !== undefined) own.trying = false
       return undefined
     })
     const run: Effect.Effect<A, E, R> = Effect.suspend(() => {
-      fiber.setContext(owned)
+      fiber.setContext(inner)
+      if (own !== undefined) own.trying = true
       return Effect.catchCause(restored, (cause) =>
         Effect.flatMap(
           decide.after(cause, fiber),

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deadline, Refused, Retry, RetryBudget, Task } from "@weir/runtime"
-import { Clock, Duration, Effect, Exit, Fiber, Schedule } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Schedule, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { clean } from "../task/support.ts"
 import { fork, fresh, word } from "./support.ts"
@@ -199,6 +199,28 @@ describe("Retry", () => {
         yield* TestClock.adjust("1 second")
         expect(yield* done(fiber)).toBe("ok")
         expect([one.at.length, two.at.length, apart.at.length]).toEqual([2, 2, 4])
+      })
+    )))
+
+  it.effect("is done by what an attempt outside of any task leaves behind", () =>
+    fresh(clean(() =>
+      Effect.gen(function* () {
+        const task = failing(99, "task")
+        const fiber = failing(99, "fiber")
+        const layer = Retry.retry<string>({ idempotent, attempts: 2, schedule: every(10) })
+        yield* Effect.scoped(Effect.gen(function* () {
+          const scope = yield* Effect.scope
+          yield* layer(Effect.gen(function* () {
+            const started = Task.start("apart", layer(task.effect), { detached: true })
+            yield* Effect.forkIn(
+              Effect.andThen(Effect.sleep(5), Effect.exit(layer(fiber.effect))),
+              scope,
+            )
+            yield* Effect.provideService(started, Scope.Scope, scope)
+          }))
+          yield* TestClock.adjust("1 second")
+          expect([task.at.length, fiber.at.length]).toEqual([2, 2])
+        }))
       })
     )))
 
