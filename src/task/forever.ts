@@ -1,4 +1,5 @@
-import { Cause, Effect, Exit, type Fiber } from "effect"
+import { Effect, Exit, type Fiber } from "effect"
+import { defectsOf } from "../internal/defects.ts"
 import { rooted } from "../internal/rooted.ts"
 import * as CancelReason from "./CancelReason.ts"
 import { interrupt } from "./commit.ts"
@@ -69,11 +70,3 @@ export const forever = <A, E, R>(self: Effect.Effect<A, E, R>): Effect.Effect<ne
       })
     })
   )
-
-/** What a cleanup died of, as a failure: it must not be lost with the exit of what was interrupted. */
-export const defectsOf = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> => {
-  const dies = Exit.isFailure(exit)
-    ? exit.cause.reasons.filter((reason) => reason._tag === "Die")
-    : []
-  return dies.length === 0 ? Effect.void : Effect.failCause(Cause.fromReasons<never>(dies))
-}
