@@ -53,18 +53,6 @@ export const weir: Policy = {
   make: (world) => new Ours(world, {}),
 }
 
-/**
- * Our admission without the probe of the event loop. On Deno 2.9.6 every suspension of a fiber keeps
- * some 450 bytes until that fiber has ended (a chain of `AsyncResource`s), and the probe never ends:
- * where memory is measured, it would be all that is seen.
- */
-export const weirUnprobed: Policy = {
-  name: "weir-unprobed",
-  about: "ours without LoopLag",
-  cancels: true,
-  make: (world) => new Ours(world, { probe: false }),
-}
-
 /** Our admission with a reserve on what it predicts: `Bulkhead.Options.margin`. */
 export const weirWithMargin: Policy = {
   name: "weir-margin",
@@ -75,7 +63,6 @@ export const weirWithMargin: Policy = {
 
 interface Settings {
   readonly margin?: number
-  readonly probe?: boolean
 }
 
 class Ours implements Control {
@@ -83,10 +70,10 @@ class Ours implements Control {
   readonly #endpoints = new Map<string, Compiled>()
   readonly #places = new Map<string, Place>()
 
-  constructor(world: World, { margin, probe = true }: Settings) {
+  constructor(world: World, { margin }: Settings) {
     const { scenario } = world
     const registry = Saturation.makeUnsafe()
-    this.#admission = doorOf(world, registry, probe)
+    this.#admission = doorOf(world, registry)
     for (const name of thingsOf(scenario)) {
       const place = scenario.mailboxes?.[name] === undefined
         ? new PoolPlace(world, name, margin)
@@ -184,14 +171,10 @@ class Ours implements Control {
 }
 
 /** The door, and what watches the event loop; as in a service, but for the memory of this process. */
-const doorOf = (
-  world: World,
-  registry: Saturation.Saturation,
-  probe: boolean,
-): Admission.Admission =>
+const doorOf = (world: World, registry: Saturation.Saturation): Admission.Admission =>
   Effect.runSync(
     Layer.buildWithScope(
-      probe ? Layer.provide(Admission.layer(), LoopLag.layer()) : Admission.layer(),
+      Layer.provide(Admission.layer(), LoopLag.layer()),
       Scope.makeUnsafe(),
     ).pipe(
       Effect.map((context) => Context.get(context, Admission.Admission)),
