@@ -37,8 +37,6 @@ export class Remote {
   readonly transitions: Array<Transition> = []
   /** Refusals by the dependency itself, behind the door. */
   readonly refused: Record<string, number> = {}
-  /** Its limit after each second. */
-  readonly limits: Array<number> = []
 
   constructor(options: Partial<Dependency.Options> = {}, declared = true) {
     this.options = options
