@@ -47,6 +47,8 @@ export class Call {
   heldMs = 0
   /** Planned end of the work in the slot; a plan of an earlier slot is void. */
   turn = 0
+  /** How often work has begun at this thing. */
+  tries = 0
   /** What a policy keeps about it. */
   memo: unknown = undefined
   /** Of refusals while this was the last in line: when, and what they were told. */

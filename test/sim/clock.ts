@@ -19,7 +19,8 @@ export const clockOf = (world: World): Clock.Clock => {
     monotonicTimeNanos: Effect.sync(nanos),
     sleep: (duration) =>
       Effect.callback<void>((resume) => {
-        const at = world.now() + Duration.toMillis(duration)
+        // A sleep never ends on the stack of its caller.
+        const at = world.now() + Math.max(0.001, Duration.toMillis(duration))
         if (at <= end) world.timer(at, () => resume(Effect.void))
       }),
   }

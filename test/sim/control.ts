@@ -21,8 +21,14 @@ export interface World {
   readonly granted: (call: Call) => void
   /** The call waited for its slot in vain. */
   readonly turnedAway: (call: Call, no: No) => void
+  /** The call will get no slot any more, and what it was for has failed. */
+  readonly failed: (call: Call) => void
+  /** The work of the call in its slot was ended; the call waits again. */
+  readonly stopped: (call: Call) => void
   /** Calls back at that time, as a timer of the process. */
   readonly timer: (at: number, task: (now: number) => void) => void
+  /** Calls back in the next turn of the event loop. */
+  readonly turn: (task: () => void) => void
 }
 
 /** A policy at work: decides who enters, who gets a slot when, and who is told no. */
@@ -35,6 +41,8 @@ export interface Control {
   readonly abandon: (call: Call, pool: string, now: number) => void
   /** Its work in the slot is over. */
   readonly release: (call: Call, pool: string, now: number, ended: Ended) => void
+  /** Whether work that has just failed will be tried again: it then waits for a slot. */
+  readonly keeps?: (call: Call, pool: string) => boolean
   /** A request that was let in has ended. */
   readonly leave: (call: Call, now: number, ended: Ended | "refused") => void
   /** The process shall stop. */

@@ -1,5 +1,6 @@
 /** The policies that are compared, each with its documented defaults unless it says otherwise. */
 import * as Codel from "../../src/bounded/Codel.ts"
+import { Climbing } from "../../src/pool/climbing.ts"
 import type { No, Policy } from "./control.ts"
 import { onFifo } from "./fifo.ts"
 import { limited } from "./limited.ts"
@@ -64,6 +65,11 @@ export const policies: ReadonlyArray<Policy> = [
     "envoy",
     "Envoy's gradient controller; cancels",
     ({ random }) => new EnvoyGradient({ random }),
+  ),
+  limited(
+    "climbing",
+    "the limit of our dependencies, 10 at first, 1 to 200; cancels",
+    () => new Climbing({ initial: 10, min: 1, max: 200 }),
   ),
   onFifo("dagor", "a threshold on priorities, moved by the wait in line; cancels", true, () => {
     const dagor = new Dagor()

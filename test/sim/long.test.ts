@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import process from "node:process"
 import v8 from "node:v8"
 import vm from "node:vm"
-import { weirUnprobed } from "./ours.ts"
+import { weir } from "./ours.ts"
 import { select } from "./scenarios.ts"
 import { simulate } from "./simulate.ts"
 
@@ -14,7 +14,7 @@ describe("S16: ten minutes at ten times the capacity", () => {
     const [s16] = select("S16")
     const heap: Array<number> = []
     const cpu = process.cpuUsage()
-    const result = simulate(s16!, weirUnprobed, {
+    const result = simulate(s16!, weir, {
       samples: false,
       onSecond: (second) => {
         if (second % 120 !== 0) return

@@ -11,39 +11,19 @@ import * as Admission from "../../src/admission/Admission.ts"
 import { type Caller, tenantOf } from "../../src/admission/Caller.ts"
 import * as LoopLag from "../../src/admission/LoopLag.ts"
 import { rankOf } from "../../src/admission/Criticality.ts"
-import type { Bounded, Ticket } from "../../src/bounded/Bounded.ts"
 import { isRefusal, type Refusal } from "../../src/bounded/Refused.ts"
 import * as Saturation from "../../src/bounded/Saturation.ts"
 import * as ServiceTime from "../../src/bounded/ServiceTime.ts"
 import { Compiled } from "../../src/edge/compiled.ts"
 import * as Policies from "../../src/edge/Policy.ts"
-import type { Entry } from "../../src/pool/entry.ts"
 import { Slots } from "../../src/pool/slots.ts"
 import * as Metrics from "../../src/telemetry/Metrics.ts"
 import type { Call } from "./call.ts"
 import { clockOf } from "./clock.ts"
 import type { Control, Ended, No, Policy, World } from "./control.ts"
+import { type Held, held, type Place, ticketFor } from "./place.ts"
+import { type Remote, RemotePlace } from "./remote.ts"
 import { thingOf, thingsOf } from "./senders.ts"
-
-/** What a request is to admission, and what it holds. */
-interface Held {
-  readonly rank: number
-  readonly tenant: number
-  readonly tickets: ReadonlyArray<Ticket>
-  entry: Entry | undefined
-  letter: Letter | undefined
-}
-
-const held = (call: Call): Held => call.memo as Held
-
-/** What waits behind it: slots of a pool, or an actor with its mailbox. */
-interface Place {
-  readonly bounded: Bounded
-  readonly acquire: (call: Call, now: number) => void
-  readonly abandon: (call: Call, now: number) => void
-  readonly release: (call: Call, now: number, ended: Ended) => void
-  readonly bound: number
-}
 
 /** Our admission, as it is by default. */
 export const weir: Policy = {
@@ -51,18 +31,6 @@ export const weir: Policy = {
   about: "ours: feasibility at the door, tickets, slots",
   cancels: true,
   make: (world) => new Ours(world, {}),
-}
-
-/**
- * Our admission without the probe of the event loop. On Deno 2.9.6 every suspension of a fiber keeps
- * some 450 bytes until that fiber has ended (a chain of `AsyncResource`s), and the probe never ends:
- * where memory is measured, it would be all that is seen.
- */
-export const weirUnprobed: Policy = {
-  name: "weir-unprobed",
-  about: "ours without LoopLag",
-  cancels: true,
-  make: (world) => new Ours(world, { probe: false }),
 }
 
 /** Our admission with a reserve on what it predicts: `Bulkhead.Options.margin`. */
@@ -73,9 +41,20 @@ export const weirWithMargin: Policy = {
   make: (world) => new Ours(world, { margin: 0.3 }),
 }
 
+/**
+ * Our service as the client of somebody else's: the pool `main` is a dependency, with as many servers as
+ * the pool has slots and a line of its own that nobody here sees.
+ */
+export const weirRemote = (remote: Remote): Policy => ({
+  name: "weir-remote",
+  about: "ours; the pool is a remote dependency behind Dependency",
+  cancels: true,
+  make: (world) => new Ours(world, { remote }),
+})
+
 interface Settings {
   readonly margin?: number
-  readonly probe?: boolean
+  readonly remote?: Remote
 }
 
 class Ours implements Control {
@@ -83,20 +62,23 @@ class Ours implements Control {
   readonly #endpoints = new Map<string, Compiled>()
   readonly #places = new Map<string, Place>()
 
-  constructor(world: World, { margin, probe = true }: Settings) {
+  constructor(world: World, { margin, remote }: Settings) {
     const { scenario } = world
     const registry = Saturation.makeUnsafe()
-    this.#admission = doorOf(world, registry, probe)
+    this.#admission = doorOf(world, registry)
     for (const name of thingsOf(scenario)) {
-      const place = scenario.mailboxes?.[name] === undefined
-        ? new PoolPlace(world, name, margin)
-        : new ActorPlace(world, name)
+      const place = scenario.mailboxes?.[name] !== undefined
+        ? new ActorPlace(world, name)
+        : remote !== undefined && name === "main"
+        ? new RemotePlace(world, name, remote)
+        : new PoolPlace(world, name, margin)
       this.#places.set(name, place)
       registry.addUnsafe(place.bounded)
     }
     const metrics = Metrics.makeUnsafe()
     for (const [name, route] of Object.entries(scenario.routes ?? { main: {} })) {
-      const uses = [...(route.pools ?? ["main"]), ...(route.mailboxes ?? [])]
+      const all = [...(route.pools ?? ["main"]), ...(route.mailboxes ?? [])]
+      const uses = remote?.declared === false ? all.filter((use) => use !== "main") : all
       const policy = Policies.resolve(name, {
         uses,
         ...(route.expectedMs === undefined ? {} : { expected: route.expectedMs }),
@@ -143,6 +125,10 @@ class Ours implements Control {
     this.#places.get(thing)!.release(call, now, ended)
   }
 
+  keeps(call: Call, thing: string): boolean {
+    return this.#places.get(thing)!.keeps?.(call) ?? false
+  }
+
   // As `Run.finish` does.
   leave(call: Call, now: number, ended: Ended | "refused"): void {
     const endpoint = this.#endpointOf(call)
@@ -184,14 +170,10 @@ class Ours implements Control {
 }
 
 /** The door, and what watches the event loop; as in a service, but for the memory of this process. */
-const doorOf = (
-  world: World,
-  registry: Saturation.Saturation,
-  probe: boolean,
-): Admission.Admission =>
+const doorOf = (world: World, registry: Saturation.Saturation): Admission.Admission =>
   Effect.runSync(
     Layer.buildWithScope(
-      probe ? Layer.provide(Admission.layer(), LoopLag.layer()) : Admission.layer(),
+      Layer.provide(Admission.layer(), LoopLag.layer()),
       Scope.makeUnsafe(),
     ).pipe(
       Effect.map((context) => Context.get(context, Admission.Admission)),
@@ -205,9 +187,6 @@ const callerOf = ({ sender, tenant }: Call): Caller | undefined =>
   sender.tenants === undefined && sender.class === undefined
     ? undefined
     : { id: sender.name, tenant: `${sender.name} ${tenant}`, criticality: sender.class }
-
-const ticketFor = (call: Call, bounded: Bounded): Ticket | undefined =>
-  held(call).tickets.find((ticket) => ticket.open && ticket.bounded === bounded)
 
 /** As `Bulkhead` does. */
 class PoolPlace implements Place {

@@ -83,6 +83,12 @@ class Simulation implements World {
     this.#onLoop(at, task)
   }
 
+  turn(task: () => void): void {
+    this.#time.plan(Math.max(this.#time.now, this.#loopFree), {
+      fire: () => this.#onLoop(this.#time.now, task),
+    })
+  }
+
   granted(call: Call): void {
     const now = this.#time.now
     if (this.#lastInLine === call) this.#lastInLine = undefined
@@ -95,13 +101,27 @@ class Simulation implements World {
     const speed = thing === "main" ? this.#main : this.#steady
     const fault = thing === "main" ? this.#main.faultAt(now) : undefined
     const turn = ++call.turn
+    call.tries++
     const fails = fault === "refuse" ||
-      (typeof fault === "object" && call.luck < fault.errors)
+      (typeof fault === "object" && this.#luckOf(call) < fault.errors)
     const end = fault === "refuse" ? now + 1 : speed.end(now, call.works[call.step]!)
     if (end === Infinity) return
     this.#onLoop(end, (now) => {
       if (call.turn === turn && call.state === "running") this.#worked(call, now, fails)
     })
+  }
+
+  failed(call: Call): void {
+    this.#things.waits(call.sender.things[call.step]!, -1)
+    call.waitedMs += this.#time.now - call.waitSince
+    this.#ledger.waited(call, this.#time.now)
+    this.#over(call, this.#time.now, "failed")
+  }
+
+  stopped(call: Call): void {
+    if (call.state !== "running") return
+    this.#takeBack(call, this.#time.now)
+    this.#waits(call, this.#time.now)
   }
 
   turnedAway(call: Call, no: No): void {
@@ -210,17 +230,25 @@ class Simulation implements World {
     const thing = call.sender.things[call.step]
     if (thing === undefined) return this.#over(call, now, "ok")
     this.#things.comes(thing, -1)
-    call.state = "waiting"
-    call.waitSince = now
-    this.#things.waits(thing, 1)
+    this.#waits(call, now)
     this.#lastInLine = call
     this.#control.acquire(call, thing, now)
   }
 
+  #waits(call: Call, now: number): void {
+    call.state = "waiting"
+    call.waitSince = now
+    this.#things.waits(call.sender.things[call.step]!, 1)
+  }
+
   #worked(call: Call, now: number, fails: boolean): void {
     this.#giveBack(call, now, fails ? "failed" : "completed")
-    if (fails) return this.#over(call, now, "failed")
+    if (fails) {
+      const again = this.#control.keeps?.(call, call.sender.things[call.step]!) === true
+      return again ? this.#waits(call, now) : this.#over(call, now, "failed")
+    }
     call.step++
+    call.tries = 0
     const thing = call.sender.things[call.step]
     if (thing !== undefined) this.#things.comes(thing, 1)
     call.state = "admitted"
@@ -228,12 +256,21 @@ class Simulation implements World {
   }
 
   #giveBack(call: Call, now: number, ended: Ended): void {
-    const thing = call.sender.things[call.step]!
+    this.#takeBack(call, now)
+    this.#control.release(call, call.sender.things[call.step]!, now, ended)
+  }
+
+  #takeBack(call: Call, now: number): void {
     call.turn++
     call.state = "admitted"
     call.heldMs += now - call.startedAt
-    this.#things.stopped(thing)
-    this.#control.release(call, thing, now, ended)
+    this.#things.stopped(call.sender.things[call.step]!)
+  }
+
+  /** Work that is tried again may have better luck. */
+  #luckOf(call: Call): number {
+    const { attempt, luck, operation, tries } = call
+    return tries <= 1 ? luck : draw(this.#seed, operation, attempt + 1000 * tries, 0)
   }
 
   #cancel(call: Call, now: number): void {
