@@ -18,6 +18,8 @@ const served = Layer.effect(
       resources: resources({ seed: 7, products: 2000, orders: 20_000 }),
       principals: Principal.layer(),
       health: { checks: { database: Database.ping } },
+      // A machine that does much else is late, and searches are the first to go then.
+      admission: { modes: { loopLag: "off" } },
       server: { port: 0 },
     }))
     const { port } = Context.get(context, Server.Server)

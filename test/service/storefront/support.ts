@@ -81,6 +81,8 @@ export const open = (options: Options = {}): Effect.Effect<Shop, unknown, Scope.
       ),
       principals: Principal.layer(),
       limits: options.limits ?? {},
+      // A machine that does much else is late, and searches and quotes are the first to go then.
+      admission: { modes: { loopLag: "off" } },
       health: { checks: { database: Database.ping } },
       server: { port: 0 },
     })))
