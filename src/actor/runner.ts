@@ -23,6 +23,8 @@ import { traced } from "./traced.ts"
 
 /** Messages that are started in one turn before others get theirs. */
 const turnful = 64
+/** Messages of which each may keep alive what Deno keeps of the one before it. */
+const longest = 32
 
 /**
  * The half of an actor that handles messages; it knows nothing of starting and stopping. Everything
@@ -41,6 +43,8 @@ export abstract class Runner extends Responder implements Owner {
   /** The init that is running. */
   initializing: Handling | undefined = undefined
   protected queue: Array<Control> | undefined = undefined
+  /** Runs that ended late, each of which began the next. */
+  private links = 0
   /** The time of the drain, and how many messages may still be started in it. */
   private at = 0
   private left = 0
@@ -267,8 +271,10 @@ export abstract class Runner extends Responder implements Owner {
       else this.failedOn(frame, cause)
     }
     if (!late) return
-    // What comes next must not be tied to what has just ended, or a busy actor would only grow.
-    rooted(() => this.drain(now))
+    // What comes next must not be tied to what has just ended, or a busy actor would only grow; to
+    // cut it off costs as much as a suspension, so some links are left.
+    if (++this.links % longest !== 0) this.drain(now)
+    else rooted(() => this.drain(now))
     if (this.status === "stopped" && this.mailbox.running === 0) this.home.over(this)
   }
 
