@@ -11,6 +11,12 @@ describe("median", () => {
     expect(median([4, 1, 3, 2])).toBe(2.5)
   })
 
+  it("is a number also of the largest numbers", () => {
+    expect(median([Number.MAX_VALUE, Number.MAX_VALUE])).toBe(Number.MAX_VALUE)
+    expect(median([-Number.MAX_VALUE, Number.MAX_VALUE])).toBe(0)
+    expect(median([Number.MIN_VALUE, Number.MIN_VALUE])).toBe(Number.MIN_VALUE)
+  })
+
   it("is NaN without values", () => {
     expect(median([])).toBeNaN()
   })

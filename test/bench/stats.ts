@@ -7,7 +7,11 @@ export const median = (values: ReadonlyArray<number>): number => {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length >> 1
   if (sorted.length === 0) return NaN
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+  const high = sorted[middle]!
+  if (sorted.length % 2 === 1) return high
+  const low = sorted[middle - 1]!
+  // The sum of two of one sign, and the difference of two of different signs, may be too large.
+  return low < 0 && high > 0 ? (low + high) / 2 : low + (high - low) / 2
 }
 
 /** Median, smallest and largest value. */
