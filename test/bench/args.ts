@@ -1,7 +1,7 @@
 /**
  * The command line of `deno task bench`.
  */
-import { parseArgs } from "node:util"
+import { readFlags } from "../support/flags.ts"
 import { BenchError } from "./process.ts"
 import type { Suite } from "./suite.ts"
 
@@ -99,29 +99,19 @@ export const parse = (args: ReadonlyArray<string>, suites: ReadonlyArray<Suite>)
   }
 }
 
-const readArgs = (args: ReadonlyArray<string>) => {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: "boolean", short: "h" },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        lanes: { type: "string" },
-        only: { type: "string" },
-        runs: { type: "string" },
-        path: { type: "string" },
-        idle: { type: "string" },
-        json: { type: "string" },
-        "write-docs": { type: "boolean" },
-      },
-    })
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : String(error)
-    throw new BenchError(`${reason}. See deno task bench --help.`)
-  }
-}
+const readArgs = (args: ReadonlyArray<string>) =>
+  readFlags("bench", args, {
+    help: { type: "boolean", short: "h" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    lanes: { type: "string" },
+    only: { type: "string" },
+    runs: { type: "string" },
+    path: { type: "string" },
+    idle: { type: "string" },
+    json: { type: "string" },
+    "write-docs": { type: "boolean" },
+  }, (message) => new BenchError(message))
 
 const positive = (option: string, text: string | undefined, otherwise: number): number => {
   if (text === undefined) return otherwise

@@ -1,7 +1,7 @@
 /**
  * The command line of `deno task load`.
  */
-import { parseArgs } from "node:util"
+import { readFlags } from "../support/flags.ts"
 import type { Job, Phase, Retry, Stream } from "./job.ts"
 import { LoadError, type Target, targetOf } from "./target.ts"
 
@@ -276,20 +276,11 @@ const read = (args: ReadonlyArray<string>) => {
   const text = { type: "string" } as const
   const many = { type: "string", multiple: true } as const
   const flag = { type: "boolean" } as const
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        ...{ help: { ...flag, short: "h" }, rate: text, seconds: text, phases: text },
-        ...{ arrivals: text, seed: text, deadline: text, retry: text, method: text, header: many },
-        ...{ body: text, key: many, "key-header": text, json: text, svg: text, records: text },
-        ...{ window: text, connections: text, "allow-late": flag },
-        ...{ only: text, list: flag, pace: text, "write-docs": flag },
-      },
-    })
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split(/\.\s/)[0] : String(error)
-    throw new LoadError(`${reason}. See deno task load --help.`)
-  }
+  return readFlags("load", args, {
+    ...{ help: { ...flag, short: "h" }, rate: text, seconds: text, phases: text },
+    ...{ arrivals: text, seed: text, deadline: text, retry: text, method: text, header: many },
+    ...{ body: text, key: many, "key-header": text, json: text, svg: text, records: text },
+    ...{ window: text, connections: text, "allow-late": flag },
+    ...{ only: text, list: flag, pace: text, "write-docs": flag },
+  }, (message) => new LoadError(message))
 }

@@ -1,7 +1,7 @@
 /**
  * The command line of `deno task sim`.
  */
-import { parseArgs } from "node:util"
+import { readFlags } from "../support/flags.ts"
 import type { Policy } from "./control.ts"
 import type { Scenario } from "./scenario.ts"
 import { scenarios, select } from "./scenarios.ts"
@@ -68,24 +68,14 @@ export const parse = (args: ReadonlyArray<string>, policies: ReadonlyArray<Polic
   }
 }
 
-const readArgs = (args: ReadonlyArray<string>) => {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        help: { type: "boolean", short: "h" },
-        policy: { type: "string" },
-        seed: { type: "string" },
-        phases: { type: "boolean" },
-        json: { type: "string" },
-      },
-    })
-  } catch (error) {
-    const reason = error instanceof Error ? error.message.split(". ")[0] : String(error)
-    throw new SimError(`${reason}. See deno task sim --help.`)
-  }
-}
+const readArgs = (args: ReadonlyArray<string>) =>
+  readFlags("sim", args, {
+    help: { type: "boolean", short: "h" },
+    policy: { type: "string" },
+    seed: { type: "string" },
+    phases: { type: "boolean" },
+    json: { type: "string" },
+  }, (message) => new SimError(message))
 
 const namesIn = (text: string): ReadonlyArray<string> => {
   const names = text.split(",").map((name) => name.trim()).filter(Boolean)

@@ -1,8 +1,8 @@
 /**
  * Suite `actors`: what a message, an answer, an idle actor and a restart cost.
  */
-import { BenchError } from "../process.ts"
-import { type Read, type Sample, type Subject, type Suite, VerificationFailed } from "../suite.ts"
+import type { Read, Subject, Suite } from "../suite.ts"
+import { startSubject } from "../worker.ts"
 import type { Job, Workload } from "./shared.ts"
 
 const libraries = {
@@ -61,60 +61,24 @@ const WARM_UP = { runs: 6, seconds: 0.5 }
  */
 const lasting: Partial<Record<Workload, number>> = { "contended-suspending": 4 }
 
-/** The process of a subject. One job at a time. */
-const startWorker = (spec: Spec) => {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "--quiet", "--unstable-no-legacy-abort", "--v8-flags=--expose-gc"],
-      ...[new URL("./worker.ts", import.meta.url).pathname, spec.library, spec.workload],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn()
-  const writer = child.stdin.getWriter()
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
-  return {
-    run: async (job: Job): Promise<Sample> => {
-      await writer.write(new TextEncoder().encode(`${JSON.stringify(job)}\n`))
-      let text = ""
-      while (!text.endsWith("\n")) {
-        const { value, done } = await reader.read()
-        if (done) throw new BenchError(`The process of ${spec.id} ended. Its message is above.`)
-        text += value
-      }
-      const answer = JSON.parse(text)
-      if (answer.sample !== undefined) return answer.sample
-      const message = `${spec.id}: ${answer.message}`
-      throw answer.wrong ? new VerificationFailed(message) : new BenchError(message)
-    },
-    stop: async () => {
-      await writer.close().catch(() => {})
-      await child.status
-    },
-  }
-}
-
-const subjectOf = (spec: Spec): Subject => ({
-  id: spec.id,
-  name: spec.name,
-  workload: spec.title,
-  baseline: spec.baseline,
-  start: async () => {
-    const { run, stop } = startWorker(spec)
-    try {
-      const { runs, seconds } = WARM_UP
-      for (let i = 0; i < runs; i++) await run({ seconds, warm: true })
-    } catch (error) {
-      await stop()
-      throw error
-    }
-    return {
-      warm: async (seconds) => void await run({ seconds, warm: true }),
-      measure: (seconds) => run({ seconds: seconds * (lasting[spec.workload] ?? 1), warm: false }),
-      stop,
-    }
-  },
+const subjectOf = ({ baseline, id, library, name, title, workload }: Spec): Subject => ({
+  id,
+  name,
+  workload: title,
+  baseline,
+  start: () =>
+    startSubject({
+      id,
+      args: [
+        "--v8-flags=--expose-gc",
+        ...[new URL("./worker.ts", import.meta.url).pathname, library, workload],
+      ],
+      job: (seconds, warm): Job => ({
+        seconds: warm ? seconds : seconds * (lasting[workload] ?? 1),
+        warm,
+      }),
+      warmUp: WARM_UP,
+    }),
 })
 
 /** The quickest of some, by a metric of which less is better. */

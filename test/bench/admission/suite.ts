@@ -2,8 +2,8 @@
  * Suite `admission`: what the decision about a request costs, and how long it takes. No sockets: the
  * same calls that the edge makes, and one slot taken and given back in each bounded thing.
  */
-import { BenchError } from "../process.ts"
-import { type Sample, type Subject, type Suite, VerificationFailed } from "../suite.ts"
+import type { Subject, Suite } from "../suite.ts"
+import { startSubject } from "../worker.ts"
 import type { Job } from "./shared.ts"
 
 const specs = {
@@ -21,58 +21,17 @@ const ids = Object.keys(specs) as ReadonlyArray<Id>
 /** Before the first round: so many runs of so many seconds. */
 const WARM_UP = { runs: 4, seconds: 0.5 }
 
-/** The process of a subject. One job at a time. */
-const startWorker = (id: Id) => {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "--quiet", "--unstable-no-legacy-abort"],
-      ...[new URL("./worker.ts", import.meta.url).pathname, id],
-    ],
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn()
-  const writer = child.stdin.getWriter()
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader()
-  return {
-    run: async (job: Job): Promise<Sample> => {
-      await writer.write(new TextEncoder().encode(`${JSON.stringify(job)}\n`))
-      let text = ""
-      while (!text.endsWith("\n")) {
-        const { value, done } = await reader.read()
-        if (done) throw new BenchError(`The process of ${id} ended. Its message is above.`)
-        text += value
-      }
-      const answer = JSON.parse(text)
-      if (answer.sample !== undefined) return answer.sample
-      const message = `${id}: ${answer.message}`
-      throw answer.wrong ? new VerificationFailed(message) : new BenchError(message)
-    },
-    stop: async () => {
-      await writer.close().catch(() => {})
-      await child.status
-    },
-  }
-}
-
 const subjectOf = (id: Id): Subject => ({
   id,
   name: specs[id],
   baseline: id === "off" ? undefined : "off",
-  start: async () => {
-    const { run, stop } = startWorker(id)
-    try {
-      for (let i = 0; i < WARM_UP.runs; i++) await run({ seconds: WARM_UP.seconds })
-    } catch (error) {
-      await stop()
-      throw error
-    }
-    return {
-      warm: async (seconds) => void await run({ seconds }),
-      measure: (seconds) => run({ seconds }),
-      stop,
-    }
-  },
+  start: () =>
+    startSubject({
+      id,
+      args: [new URL("./worker.ts", import.meta.url).pathname, id],
+      job: (seconds): Job => ({ seconds }),
+      warmUp: WARM_UP,
+    }),
 })
 
 /** See the module's documentation. */
