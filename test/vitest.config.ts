@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { fileURLToPath } from "node:url"
 import process from "node:process"
 import { defineConfig } from "vitest/config"
@@ -27,6 +28,8 @@ export default defineConfig({
     globalSetup: [path("test/support/globalSetup.ts")],
     // Threads and VM pools do not work on Deno.
     pool: "forks",
+    // Vitest leaves one core to itself. Many files wait for processes and timers: two at a time at least.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     passWithNoTests: suite !== "fast",
     testTimeout: suite === "fast" ? 60_000 : 600_000,
     hookTimeout: 120_000,

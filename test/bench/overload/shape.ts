@@ -38,6 +38,8 @@ export interface PoolSeen {
   readonly mostRunning: number
   readonly waiting: number
   readonly mostWaiting: number
+  /** From a request's arrival in the process to its refusal, p99, in ms, where the subject says it. */
+  readonly decidedMs?: number
 }
 
 /** The most that `slots` can answer in time in a phase of so many seconds, its tail included. */
@@ -53,6 +55,7 @@ export const names = {
   recovery: "recovery",
   refusal50: "refusal at 200 ms, p50",
   refusal99: "refusal at 200 ms, p99",
+  decided: "the same in the process, p99",
   waiting: "longest line",
   lateness: "generator late p99",
 } as const
@@ -104,6 +107,7 @@ export const sampleOf = (result: Result, pool: PoolSeen): Sample => {
     ),
     [names.refusal50]: fast.refusal.count === 0 ? NaN : fast.refusal.p50,
     [names.refusal99]: fast.refusal.count === 0 ? NaN : fast.refusal.p99,
+    [names.decided]: pool.decidedMs ?? NaN,
     [names.waiting]: pool.mostWaiting,
     [names.lateness]: result.lateness.p99,
   }

@@ -76,6 +76,7 @@ const metrics: Suite["metrics"] = [
   metric(names.recovery, "s"),
   { name: names.refusal50, unit: "ms" },
   { name: names.refusal99, unit: "ms" },
+  { name: names.decided, unit: "ms" },
   { name: names.waiting, unit: "queries" },
   { name: names.lateness, unit: "ms" },
 ]
@@ -196,6 +197,11 @@ export const overload: Suite = {
       name: "Weir: recovery after the spike, s",
       limit: ["<=", 1],
       value: (read) => read("weir", names.recovery),
+    },
+    {
+      name: "Weir: refusal decided in the process, p99, ms",
+      limit: ["<=", 2],
+      value: (read) => read("weir", names.decided),
     },
     {
       name: "Weir: refusal seen by the client, p99, ms",

@@ -29,13 +29,18 @@ export const makePool = (size = 10) => {
         next()
         seen.mostWaiting = Math.max(seen.mostWaiting, line.length)
       }),
-    /** @param {number} port */
-    control: (port) => {
+    /** What a query takes now, in ms. */
+    ms: () => ms,
+    /**
+     * @param {number} port
+     * @param {() => object} more what else the subject has seen
+     */
+    control: (port, more = () => ({})) => {
       createServer((request, response) => {
         const url = new URL(request.url ?? "/", "http://127.0.0.1")
         if (url.pathname === "/query") ms = Number(url.searchParams.get("ms"))
         response.setHeader("content-type", "application/json")
-        response.end(JSON.stringify({ ...seen, waiting: line.length, ms }))
+        response.end(JSON.stringify({ ...seen, waiting: line.length, ms, ...more() }))
       }).listen(port, "127.0.0.1")
     },
   }
