@@ -30,9 +30,13 @@ export interface Principals {
    * {@link Principals.authenticate} has to be asked. Must not throw; `now` in absolute milliseconds.
    */
   readonly recognize: (credential: string, now: number) => Principal | "wrong" | undefined
-  /** The same, with waiting. */
+  /**
+   * The same, with waiting. `peer` is the network that the request came from, if that is known, so
+   * that one which sends nothing but guesses need not keep others waiting.
+   */
   readonly authenticate: (
     credential: string,
+    peer?: string,
   ) => Effect.Effect<Principal, Unauthenticated | DatabaseUnavailable | Refused>
 }
 
