@@ -75,7 +75,9 @@ export const identify = <E>(
     endpoint.refused("Unauthenticated")
     return Problem.fromCause(Cause.fail(new Unauthenticated(seen))) as Handler<E>
   }
-  return Effect.matchCauseEffect(wait(env.principals!.authenticate(credentialOf(request)!)), {
+  const peer = peerOf(request, exchange?.info)?.id
+  const asked = env.principals!.authenticate(credentialOf(request)!, peer)
+  return Effect.matchCauseEffect(wait(asked), {
     onFailure: (cause) => {
       const error = cause.reasons.find(Cause.isFailReason)?.error
       if (error instanceof Unauthenticated) endpoint.refused("Unauthenticated")

@@ -322,6 +322,23 @@ describe("principals of one's own", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("are told the network that asks, so that one need not keep others waiting", () =>
+    Effect.gen(function* () {
+      const peers: Array<string | undefined> = []
+      const ada = { id: "1", name: "ada", tenant: "t", criticality: undefined, scopes: [] }
+      const url = yield* served({
+        recognize: () => undefined,
+        authenticate: (_, peer) =>
+          Effect.sync(() => {
+            peers.push(peer)
+            return ada
+          }),
+      })
+      expect((yield* ask(`${url}/mine`, "ada")).status).toBe(200)
+      expect((yield* ask(`${url}/tasks/none`, "ada")).status).toBe(404)
+      expect(peers).toEqual(["127.0.0.1", "127.0.0.1"])
+    }).pipe(Effect.scoped))
+
   it.live("stop looking somebody up who has left", () =>
     Effect.gen(function* () {
       let waiting = 0

@@ -7,6 +7,7 @@ import {
   HttpApiGroup,
   HttpApiSchema,
 } from "effect/http-api"
+import type * as Admission from "../../../src/admission/Admission.ts"
 import * as RateLimit from "../../../src/admission/RateLimit.ts"
 import type * as Operators from "../../../src/edge/Operators.ts"
 import * as Policy from "../../../src/edge/Policy.ts"
@@ -122,6 +123,7 @@ export interface Options {
   readonly limits?: RateLimit.Options
   readonly url?: Redacted.Redacted
   readonly operators?: Operators.Options
+  readonly modes?: Partial<Admission.Modes>
 }
 
 export const serve = (options: Options = {}) =>
@@ -154,6 +156,8 @@ export const serve = (options: Options = {}) =>
       principals: Principal.layer(options.principals),
       ...(options.limits === undefined ? {} : { limits: options.limits }),
       ...(options.operators === undefined ? {} : { operators: options.operators }),
+      // Whether the machine is busy is not what these tests are about.
+      admission: { modes: { loopLag: "off", ...options.modes } },
       server: { port: 0 },
     }))
     const { port } = Context.get(context, Server.Server)
