@@ -1,6 +1,8 @@
 import type { Exit, Tracer } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
+import { usual } from "../bounded/rank.ts"
 import type { TaskRecord } from "../task/record.ts"
+import type { CancelScope } from "../task/scope.ts"
 import type { Plan } from "./plan.ts"
 import type { Outcome } from "./Mailbox.ts"
 
@@ -41,6 +43,10 @@ export class Entry {
   next: Entry | undefined = undefined
   previous: Entry | undefined = undefined
   list: List | undefined = undefined
+  /** The rank of the class of the sender's work. */
+  rank: number = usual
+  /** Whom that is accounted to, as 32 bits with a sign: those an engine keeps without a box. */
+  tenant = 0
   /** The sender's span, when it is being traced. */
   span: Tracer.AnySpan | undefined = undefined
   /** Of an ask: the asker's task, and the places that it reserved at the door. */
@@ -72,6 +78,12 @@ export class Entry {
     this.how = how
     this.at = at
     this.expires = expires
+  }
+
+  /** It is sent by work of that frame. */
+  from({ rank, tenant }: CancelScope): void {
+    this.rank = rank
+    this.tenant = tenant | 0
   }
 
   /** Its name in the protocol. */

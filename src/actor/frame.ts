@@ -38,7 +38,7 @@ export class MessageFrame extends Frame {
 
   constructor(host: Host, entry: Entry, { context, frame }: Life) {
     const deadline = entry.how === "ask" ? entry.expires : Infinity
-    super(frame, deadline, undefined, entry.tickets, undefined)
+    super(frame, deadline, undefined, entry.tickets, undefined, entry.rank, entry.tenant >>> 0)
     this.host = host
     this.entry = entry
     this.services = context

@@ -2,7 +2,7 @@ import { Clock, Duration, Effect, type Fiber } from "effect"
 import type { Ticket } from "../bounded/Bounded.ts"
 import { Mistake } from "../internal/mistake.ts"
 import * as CancelReason from "../task/CancelReason.ts"
-import { frameOf } from "../task/scope.ts"
+import { type CancelScope, frameOf } from "../task/scope.ts"
 import { settled } from "../task/start.ts"
 import { timersOf } from "../task/timers.ts"
 import type { Cell } from "./cell.ts"
@@ -44,9 +44,11 @@ export const tell = (
     const now = cell.stamped()
     const expires = options?.expires === undefined ? Infinity : now + millis(options.expires)
     const entry = new Entry(cell, plan, payload, how, now, expires)
+    const frame = frameOf(fiber)
+    entry.from(frame)
     if (Spans.isTracing(fiber)) entry.span = fiber.cache.span
-    if (how === "tell") return send(cell, entry, fiber)
-    const sender = handlingOf(frameOf(fiber).task)
+    if (how === "tell") return send(cell, entry, frame)
+    const sender = handlingOf(frame.task)
     const { mailbox } = cell
     if (
       sender !== undefined && mailbox.waiting >= mailbox.options.capacity &&
@@ -62,9 +64,9 @@ export const tell = (
 const send = (
   cell: Cell,
   entry: Entry,
-  fiber: Fiber.Fiber<unknown, unknown>,
+  frame: CancelScope,
 ): Effect.Effect<void, MailboxFull | Stopped> => {
-  const rejection = cell.accept(entry, entry.at, ticketIn(fiber, cell.mailbox))
+  const rejection = cell.accept(entry, entry.at, ticketIn(frame, cell.mailbox))
   if (rejection === "stopped") return Effect.fail(hasStopped(cell, entry.tag))
   if (rejection !== undefined) {
     return rejection.reason === "Dropped"
@@ -86,7 +88,7 @@ const room = (
   sender: Handling | undefined,
 ): Effect.Effect<void, MailboxFull | Stopped> =>
   Effect.callback((resume) => {
-    const sent = send(cell, entry, fiber)
+    const sent = send(cell, entry, frameOf(fiber))
     if (entry.state !== "offering") return resume(sent)
     if (sender !== undefined) (sender.waitsFor ??= []).push(entry)
     const timers = timersOf(cell.home.clock)
@@ -143,6 +145,7 @@ export const ask = (
       : Math.min(frame.deadline, now + millis(options.timeout))
     const entry = new Entry(cell, plan, payload, "ask", now, limit)
     if (Spans.isTracing(fiber)) entry.span = fiber.cache.span
+    entry.from(frame)
     entry.parent = frame.task as Handling | undefined
     entry.tickets = frame.tickets
     return answer(cell, entry, fiber, asker, options?.onCancel === "detach")
@@ -160,7 +163,7 @@ const answer = (
   detach: boolean,
 ): Effect.Effect<unknown, unknown> =>
   Effect.callback((resume) => {
-    const rejection = cell.accept(entry, entry.at, ticketIn(fiber, cell.mailbox))
+    const rejection = cell.accept(entry, entry.at, ticketIn(frameOf(fiber), cell.mailbox))
     if (rejection === "stopped") return resume(Effect.fail(hasStopped(cell, entry.tag)))
     if (rejection !== undefined) return resume(Effect.fail(rejected(cell, entry.tag, rejection)))
     if (asker !== undefined) (asker.waitsFor ??= []).push(entry)
@@ -200,10 +203,8 @@ const reasonOf = (fiber: Fiber.Fiber<unknown, unknown>): CancelReason.CancelReas
 }
 
 /** The place that this work took at the door, if it did. */
-const ticketIn = (
-  fiber: Fiber.Fiber<unknown, unknown>,
-  { line }: Mailbox,
-): Ticket | undefined => line === undefined ? undefined : frameOf(fiber).ticketFor(line.bounded)
+const ticketIn = (frame: CancelScope, { line }: Mailbox): Ticket | undefined =>
+  line === undefined ? undefined : frame.ticketFor(line.bounded)
 
 const missing = ({ absent }: Absent): Effect.Effect<never, MailboxFull | Stopped> =>
   absent instanceof Mistake ? Effect.die(absent) : Effect.fail(absent)

@@ -30,9 +30,13 @@ export interface Principals {
    * {@link Principals.authenticate} has to be asked. Must not throw; `now` in absolute milliseconds.
    */
   readonly recognize: (credential: string, now: number) => Principal | "wrong" | undefined
-  /** The same, with waiting. */
+  /**
+   * The same, with waiting. `peer` is the network that the request came from, if that is known, so
+   * that one which sends nothing but guesses need not keep others waiting.
+   */
   readonly authenticate: (
     credential: string,
+    peer?: string,
   ) => Effect.Effect<Principal, Unauthenticated | DatabaseUnavailable | Refused>
 }
 
@@ -127,7 +131,11 @@ export interface Options {
   readonly unknown?: Duration.Input | undefined
   /** Keys that are known at once; the ones used least give way. Default 10,000 (about 10 MB). */
   readonly maxKeys?: number | undefined
-  /** Requests that wait for a look-up; one more is refused with `QueueFull`. Default 1,024. */
+  /**
+   * Requests that wait for a look-up. Networks (of IPv6 the first 64 bits) take turns, and share the
+   * places: into a full room one comes in the place of the youngest of the network that has most
+   * (`Displaced`), or is refused with `QueueFull`. Default 1,024.
+   */
   readonly maxWaiting?: number | undefined
   /** Time for a look-up. Default 2 seconds. */
   readonly timeout?: Duration.Input | undefined
@@ -138,7 +146,7 @@ export interface Options {
  *
  * **Details** – a key that is known is recognized without waiting, in 0.3 µs. Unknown ones are
  * looked up together, by one query at a time, so that they never take more than one connection,
- * however many there are; they wait in the gate of the database like any other query. While the
+ * however many there are, and networks take turns in it; they wait in the gate of the database like any other query. While the
  * database is away, keys that it has confirmed go on working for `stale`, all others are answered
  * 503, and it is asked once a second.
  *
@@ -197,7 +205,8 @@ export const layer = (options: Options = {}): Layer.Layer<Principals, never, Api
       )
       return {
         recognize: (credential, now) => ring.recognize(credential, now),
-        authenticate: (credential) => authenticate(ring, lookups, clock, credential),
+        authenticate: (credential, peer = "") =>
+          authenticate(ring, lookups, clock, credential, peer),
       }
     }),
   )
@@ -207,6 +216,7 @@ const authenticate = (
   lookups: Lookups,
   clock: Clock.Clock,
   text: string,
+  peer: string,
 ): Effect.Effect<Principal, Unauthenticated | DatabaseUnavailable | Refused> =>
   Effect.suspend(() => {
     const now = () => clock.currentTimeMillisUnsafe()
@@ -218,7 +228,7 @@ const authenticate = (
         : Effect.succeed(found)
     const known = ring.recognize(text, now())
     if (known !== undefined) return judged(known)
-    return Effect.matchCauseEffect(lookups.find(ring.idOf(text)!), {
+    return Effect.matchCauseEffect(lookups.find(ring.idOf(text)!, peer), {
       onSuccess: (entry) => {
         const found = entry && ring.judge(entry, text, now())
         if (found !== undefined && found !== "wrong") lookups.used(found.id)

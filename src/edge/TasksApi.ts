@@ -1,14 +1,16 @@
 /**
  * Tasks as resources: look, follow, cancel, fetch the result; and the list for operators.
  *
- * **Details** – the id is the right to see and cancel a task: it is unguessable, and nothing that a
- * client sees names another task. None of these endpoints is admitted or counted as a request.
+ * **Details** – a task that was asked for with a key belongs to that key, with all that it starts: for
+ * everybody else but an operator with the token it does not exist. Of any other task the id is the
+ * right to see and cancel it: it is unguessable, and nothing that a client sees names another task.
+ * None of these endpoints is admitted or counted as a request.
  * *Bounded by* the number of event streams; *owned by* the service; *seen in* `/saturation` as
  * `events`.
  *
  * @module
  */
-import { Clock, type Duration, Effect, type Layer } from "effect"
+import { Clock, Context, type Duration, Effect, type Layer } from "effect"
 import { HttpRouter, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Quota } from "../bounded/quota.ts"
 import { register } from "../bounded/Saturation.ts"
@@ -21,6 +23,8 @@ import { eventsOf } from "./events.ts"
 import { Health } from "./Health.ts"
 import { isProblem, Listing, parseQuery } from "./list.ts"
 import { guard, Operators } from "./Operators.ts"
+import { askerOf, ownerOf } from "./ownership.ts"
+import { Principals } from "./Principal.ts"
 import * as Problem from "./Problem.ts"
 import { resource } from "./resource.ts"
 import { RespondAsync } from "./RespondAsync.ts"
@@ -85,16 +89,32 @@ export const layer = (
       }
       const listing = new Listing(tree)
 
-      /** What the id names: a live task, else one that has ended and whose result is kept. */
+      const principals = Context.getOrUndefined(yield* Effect.context<never>(), Principals)
+
+      /**
+       * What the id names, if it is the asker's or nobody's: a live task, else one that has ended and
+       * whose result is kept.
+       */
       const find = (
         request: Request,
         f: (task: TaskRecord | Result, now: number) => Answer,
-      ): Answer =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          const id = idOf(request)
-          const task = tree.find(id) ?? results.find(id, now)
-          return task === undefined ? Effect.succeed(unknown) : f(task, now)
-        })
+      ): Answer => {
+        const operator = operators.hasToken(request)
+        const known = operator ? undefined : principals
+        return Effect.flatMap(
+          Effect.flatMap(Clock.currentTimeMillis, (now) => askerOf(known, request, now)),
+          (asker) =>
+            Effect.flatMap(Clock.currentTimeMillis, (now) => {
+              const id = idOf(request)
+              const task = tree.find(id) ?? results.find(id, now)
+              return task !== undefined && (operator || asker.is(ownerOf(task)))
+                ? f(task, now)
+                : asker.lost === undefined
+                ? Effect.succeed(unknown)
+                : Problem.fromCause(asker.lost) as Answer
+            }),
+        )
+      }
 
       yield* router.addAll([
         ...resource("/tasks", {
@@ -138,7 +158,8 @@ const unknown = Problem.render({
   slug: "no-such-task",
   status: 404,
   title: "There is no such task",
-  detail: "It never existed, or it has ended and its result is no longer kept.",
+  detail: "It never existed, has ended and its result is no longer kept, or was asked for with " +
+    "another key. Send the key that it was asked for with.",
 }, 0)
 
 const noCache = { "cache-control": "private, no-cache" }

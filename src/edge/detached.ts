@@ -1,6 +1,7 @@
 import { Effect, Exit, type Fiber } from "effect"
 import { type HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
 import type { Caller } from "../admission/Caller.ts"
+import { Peer } from "../admission/peer.ts"
 import * as CancelReason from "../task/CancelReason.ts"
 import type { TaskRecord } from "../task/record.ts"
 import { attach, Exchange, exchangeOf } from "./exchange.ts"
@@ -32,6 +33,7 @@ export class Detached {
   private readonly request: HttpServerRequest.HttpServerRequest
   private readonly place: Place
   private readonly maxBytes: number
+  private readonly owner: Caller | undefined
   private bodyRead = false
   private kept = false
   private readonly wakes = new Set<() => void>()
@@ -43,6 +45,7 @@ export class Detached {
     caller: Caller | undefined,
   ) {
     this.exchange.caller = caller
+    this.owner = caller instanceof Peer ? undefined : caller
     this.request = request
     this.place = place
     this.maxBytes = maxBytes
@@ -129,6 +132,7 @@ export class Detached {
       endedAt: record.clock.currentTimeMillisUnsafe(),
       outcome: record.outcome,
       cancelReason: record.cancelledAt < 0 ? undefined : record.scope.effectiveReason(),
+      owner: this.owner,
       response: this.response ?? internal,
     })
   }

@@ -66,7 +66,7 @@ export const identify = <E>(
   then: (caller: Caller | undefined) => Handler<E>,
 ): Handler<E> => {
   const exchange = exchangeOf(request)
-  const seen = exchange?.caller ?? see(endpoint, env, request, exchange?.info, now)
+  const seen = met(endpoint, exchange?.caller) ?? see(endpoint, env, request, exchange?.info, now)
   if (!(seen instanceof Verdict)) {
     tell(exchange, env.limits, seen)
     return then(seen)
@@ -75,7 +75,9 @@ export const identify = <E>(
     endpoint.refused("Unauthenticated")
     return Problem.fromCause(Cause.fail(new Unauthenticated(seen))) as Handler<E>
   }
-  return Effect.matchCauseEffect(wait(env.principals!.authenticate(credentialOf(request)!)), {
+  const peer = peerOf(request, exchange?.info)?.id
+  const asked = env.principals!.authenticate(credentialOf(request)!, peer)
+  return Effect.matchCauseEffect(wait(asked), {
     onFailure: (cause) => {
       const error = cause.reasons.find(Cause.isFailReason)?.error
       if (error instanceof Unauthenticated) endpoint.refused("Unauthenticated")
@@ -90,6 +92,13 @@ export const identify = <E>(
   })
 }
 
+/**
+ * Whom an earlier door has met, where that is enough: an address is nobody's key, and stands for
+ * nobody where a key may or must be shown.
+ */
+const met = ({ policy: { auth } }: Compiled, caller: Caller | undefined): Caller | undefined =>
+  auth !== "none" && caller instanceof Peer ? undefined : caller
+
 /** Whatever the answer will be, it says what is left of the caller's limits. */
 export const tell = (
   exchange: Exchange | undefined,
@@ -102,7 +111,7 @@ export const tell = (
 }
 
 /** `Authorization: Bearer`, else `X-API-Key`. */
-const credentialOf = (request: AnyRequest): string | undefined => {
+export const credentialOf = (request: AnyRequest): string | undefined => {
   const authorization = header(request, "authorization")
   if (authorization !== null && authorization.length > 7) {
     const scheme = authorization.slice(0, 7)
@@ -113,7 +122,8 @@ const credentialOf = (request: AnyRequest): string | undefined => {
   return header(request, "x-api-key") ?? undefined
 }
 
-const peerOf = (
+/** The address of the socket. */
+export const peerOf = (
   request: AnyRequest,
   info: Deno.ServeHandlerInfo | undefined,
 ): Peer | undefined => {

@@ -1,10 +1,11 @@
 import { Cause, type Clock, type Context, Effect, Exit, Fiber, type Scope } from "effect"
-import { Quota } from "../bounded/quota.ts"
-import { fromRefusal } from "../bounded/Refused.ts"
+import type { Quota } from "../bounded/quota.ts"
+import { fromRefusal, isRefusal } from "../bounded/Refused.ts"
 import { rooted } from "../internal/rooted.ts"
 import type { ApiKeys, Credential, Unavailable } from "../store/ApiKeys.ts"
 import { make as unavailable } from "../store/DatabaseUnavailable.ts"
-import type { Entry, Keyring } from "./keyring.ts"
+import type { Keyring } from "./keyring.ts"
+import { type Answer, WaitingRoom } from "./waitingroom.ts"
 
 /** Ids in one query. */
 const batch = 256
@@ -18,8 +19,6 @@ const mostInUse = 10_000
 
 const nothing: ReadonlySet<string> = new Set()
 
-type Answer = Effect.Effect<Entry | undefined, Unavailable>
-
 /**
  * Asks for keys: one query at a time, with all that were asked for while the one before it ran. So
  * however many unknown keys arrive, they take one connection, and a key that a thousand requests ask
@@ -29,16 +28,13 @@ type Answer = Effect.Effect<Entry | undefined, Unavailable>
  * many as there are keys in the ring. *Owned by* the scope of its layer.
  */
 export class Lookups {
-  readonly quota: Quota
   private readonly keys: ApiKeys
   private readonly ring: Keyring
   private readonly timeoutMs: number
   private readonly scope: Scope.Scope
   private readonly context: Context.Context<never>
   private readonly clock: Clock.Clock
-  /** Those who wait, by id; also for what is being asked. */
-  private readonly waiting = new Map<string, Set<(answer: Answer) => void>>()
-  private readonly next = new Set<string>()
+  private readonly room: WaitingRoom
   private readonly refreshing = new Set<string>()
   private asked = nothing
   /** Changed while they were being asked for. */
@@ -57,7 +53,7 @@ export class Lookups {
     context: Context.Context<never>,
     clock: Clock.Clock,
   ) {
-    this.quota = new Quota("lookups", "principals lookups", maxWaiting)
+    this.room = new WaitingRoom(maxWaiting)
     this.keys = keys
     this.ring = ring
     this.timeoutMs = timeoutMs
@@ -66,25 +62,21 @@ export class Lookups {
     this.clock = clock
   }
 
-  /** What is stored under the id; `undefined` when there is nothing. */
-  find(id: string): Answer {
-    return Effect.callback<Entry | undefined, Unavailable>((resume) => {
+  get quota(): Quota {
+    return this.room.quota
+  }
+
+  /** What is stored under the id, for somebody in that network; `undefined` when there is nothing. */
+  find(id: string, peer: string): Answer {
+    return Effect.callback((resume) => {
       if (this.failed !== undefined && this.now() < this.failed.until) {
         return resume(Effect.failCause(this.failed.cause))
       }
-      const refusal = this.quota.enter()
-      if (refusal !== undefined) return resume(Effect.fail(fromRefusal(refusal)))
-      const waiters = this.waiting.get(id) ?? new Set()
-      this.waiting.set(id, waiters.add(resume))
-      if (!this.asked.has(id)) this.next.add(id)
+      const { room } = this
+      const waiter = room.enter(id, peer, this.asked.has(id), resume)
+      if (isRefusal(waiter)) return resume(Effect.fail(fromRefusal(waiter)))
       this.start()
-      return Effect.sync(() => {
-        if (!waiters.delete(resume)) return
-        this.quota.leave()
-        if (waiters.size > 0 || this.waiting.get(id) !== waiters) return
-        this.waiting.delete(id)
-        this.next.delete(id)
-      })
+      return Effect.sync(() => room.leave(waiter))
     })
   }
 
@@ -136,11 +128,11 @@ export class Lookups {
       this.running = false
       // It ends by itself unless its scope has closed, or there is a bug in it.
       if (!Exit.isFailure(exit)) {
-        if (this.next.size > 0 || this.refreshing.size > 0) this.start()
+        if (this.room.pending || this.refreshing.size > 0) this.start()
         return
       }
-      for (const id of Array.from(this.waiting.keys())) {
-        this.resume(
+      for (const id of this.room.ids) {
+        this.room.answer(
           id,
           Cause.hasDies(exit.cause)
             ? Effect.failCause(exit.cause)
@@ -186,9 +178,9 @@ export class Lookups {
    */
   private take(): ReadonlySet<string> {
     const ids = new Set<string>()
-    move(this.next, ids, batch / 2)
+    this.room.take(ids, batch / 2)
     move(this.refreshing, ids, batch)
-    move(this.next, ids, batch)
+    this.room.take(ids, batch)
     return ids
   }
 
@@ -199,12 +191,12 @@ export class Lookups {
     const byId = new Map(found.map((credential) => [credential.key.id, credential]))
     for (const id of ids) {
       if (this.changed.delete(id)) {
-        if (this.waiting.has(id)) this.next.add(id)
+        this.room.again(id)
         continue
       }
       const credential = byId.get(id)
       if (credential === undefined) this.ring.absent(id, now)
-      this.resume(id, this.kept(credential, now))
+      this.room.answer(id, this.kept(credential, now))
     }
   }
 
@@ -231,24 +223,10 @@ export class Lookups {
     this.changed.clear()
     for (const id of ids) {
       this.ring.postpone(id, until)
-      this.resume(id, Effect.failCause(cause))
+      this.room.answer(id, Effect.failCause(cause))
     }
     // Whoever else waits would only hear the same, later.
-    for (const id of Array.from(this.next)) {
-      this.next.delete(id)
-      this.resume(id, Effect.failCause(cause))
-    }
-  }
-
-  private resume(id: string, answer: Answer): void {
-    const waiters = this.waiting.get(id)
-    if (waiters === undefined) return
-    this.waiting.delete(id)
-    for (const resume of Array.from(waiters)) {
-      waiters.delete(resume)
-      this.quota.leave()
-      resume(answer)
-    }
+    for (const id of this.room.unasked) this.room.answer(id, Effect.failCause(cause))
   }
 }
 

@@ -1,4 +1,5 @@
 import type { HttpServerResponse } from "effect/http"
+import type { Caller } from "../admission/Caller.ts"
 import type { Stats } from "../bounded/Bounded.ts"
 import type { Refusal } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
@@ -45,6 +46,8 @@ export interface Result {
   readonly outcome: Outcome
   /** Why it was cancelled, if it was. */
   readonly cancelReason: CancelReason | undefined
+  /** Whose key it was asked for with; only with that one it is given out. */
+  readonly owner: Pick<Caller, "id" | "tenant"> | undefined
   /** Status, headers and bytes; the body is never a stream. */
   readonly response: HttpServerResponse.HttpServerResponse
 }

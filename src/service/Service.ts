@@ -160,9 +160,10 @@ export const layer = <
     Health.layer(options.health),
   )
   const doors: Doors = new Map()
+  const principals = options.principals ?? Layer.empty
   const supervised = Layer.provide(
     compiling(Supervised.Supervised, api, options.policy, doors),
-    options.principals ?? Layer.empty,
+    principals,
   )
   // Apart from `inner`, so that the handlers' context, which every request copies, stays small; of it
   // they get the door alone, to change its limits.
@@ -180,9 +181,10 @@ export const layer = <
     HttpApiBuilder.layer(document, { openapiPath: "/openapi.json" }),
     HttpApiScalar.layer(document, { path: "/docs" }),
   ).pipe(Layer.provide(HttpServer.layerServices))
-  const surface = Layer.mergeAll(TasksApi.layer(options.tasks), Health.routes).pipe(
-    Layer.provide(Operators.layer(options.operators)),
-  )
+  const surface = Layer.mergeAll(
+    Layer.provide(TasksApi.layer(options.tasks), principals),
+    Health.routes,
+  ).pipe(Layer.provide(Operators.layer(options.operators)))
   const budget = {
     readinessDelayMs: drainMs(options.drain, "readinessDelay", "0 millis"),
     graceMs: drainMs(options.drain, "grace", "20 seconds"),

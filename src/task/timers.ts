@@ -90,7 +90,9 @@ export class Timers {
     const first = this.heap[0]
     if (first === undefined) return
     this.wakeAt = first.at
-    const delay = Math.max(0, first.at - this.clock.currentTimeMillisUnsafe())
+    const left = Math.max(0, first.at - this.clock.currentTimeMillisUnsafe())
+    // A fraction is rounded to nanoseconds: one more, or it may wake too early, again and again.
+    const delay = Number.isInteger(left) ? left : left + 1e-6
     const sleeper = rooted(() =>
       Effect.runForkWith(this.context)(this.clock.sleep(Duration.millis(delay)))
     )

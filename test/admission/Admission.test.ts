@@ -145,6 +145,37 @@ describe("Admission", () => {
       expect(admission.inUse).toBe(0)
     })))
 
+  it.effect("gives back to a quota what capacity refuses, and nothing else", () =>
+    fresh(Effect.gen(function* () {
+      const said: Array<string> = []
+      let over = false
+      const admission = yield* door({
+        quota: {
+          check: (_caller, _now, dark) => {
+            said.push(dark === true ? "check dark" : "check")
+            return over ? { ...full, reason: "RateLimited" } : undefined
+          },
+          refund: () => said.push("refund"),
+        },
+      })
+      const pool = yield* Bulkhead.make({ name: "pool", capacity: 1, queueCapacity: 0 })
+      const enter = () => {
+        said.length = 0
+        const entered = admission.enter([pool.bounded], request)
+        return [...said, "_tag" in entered ? (entered as Refused.Refusal).reason : "in"]
+      }
+      expect(enter()).toEqual(["check", "in"])
+      expect(enter()).toEqual(["check", "refund", "QueueFull"])
+      over = true
+      expect(enter()).toEqual(["check", "RateLimited"])
+      admission.update({ modes: { quota: "dark" } })
+      expect(enter()).toEqual(["check dark", "QueueFull"])
+      over = false
+      expect(enter()).toEqual(["check dark", "refund", "QueueFull"])
+      admission.update({ modes: { quota: "off" } })
+      expect(enter()).toEqual(["QueueFull"])
+    })))
+
   it.effect("refuses in the dark what a bound refuses: nothing is unbounded", () =>
     fresh(Effect.gen(function* () {
       const admission = yield* door({ modes: { tickets: "dark" } })

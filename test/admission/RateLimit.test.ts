@@ -96,6 +96,80 @@ describe("RateLimit", () => {
       expect(limits.check(who("10.0.0.1"), 0)).toBeUndefined()
     }))
 
+  it.effect("asked in the dark counts what would be refused, and says it all the same", () =>
+    Effect.gen(function* () {
+      const registry = Saturation.makeUnsafe()
+      const limits = yield* make({ principal: { requests: 1, per: "1 minute" }, maxCallers: 1 })
+        .pipe(Effect.provideService(Saturation.Saturation, registry))
+      expect(limits.check(who("a"), 0, true)).toBeUndefined()
+      expect(limits.check(who("a"), 0, true)?.reason).toBe("RateLimited")
+      expect(limits.check(who("b"), 0, true)?.reason).toBe("QueueFull")
+      const stats = () => registry.get("rate-limit principal")!.stats(0)
+      expect(stats()).toMatchObject({
+        refused: { RateLimited: 0, QueueFull: 0 },
+        wouldRefuse: { RateLimited: 1, QueueFull: 1 },
+      })
+      expect(limits.check(who("a"), 0)?.reason).toBe("RateLimited")
+      expect(stats().refused.RateLimited).toBe(1)
+      // Limits that are in the dark themselves refuse nobody, also when there is no place to count.
+      limits.set({ ...limits.limits, dark: true })
+      expect(limits.check(who("b"), 0)).toBeUndefined()
+      expect(stats()).toMatchObject({ refused: { QueueFull: 0 }, wouldRefuse: { QueueFull: 2 } })
+    }))
+
+  it.effect.prop(
+    "a refund leaves everything as if the call had not been made",
+    {
+      calls: Schema.Array(Schema.Struct({
+        after: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 20_000 })),
+        id: Schema.Literals(["a", "b", "c"]),
+        kept: Schema.Boolean,
+      })),
+    },
+    ({ calls }) =>
+      Effect.gen(function* () {
+        const options = {
+          principal: { requests: 3, per: "1 minute" },
+          tenant: { requests: 7, per: "1 minute" },
+        } as const
+        const [one, other] = [yield* make(options), yield* make(options)]
+        let now = 0
+        for (const { after, id, kept } of calls) {
+          now += after
+          const caller = who(id)
+          const said = one.check(caller, now)
+          if (kept) expect(other.check(caller, now)).toEqual(said)
+          else if (said === undefined) {
+            one.refund(caller, now)
+            // Once, and nobody else's.
+            one.refund(caller, now)
+            one.refund(who("b"), now)
+          }
+        }
+        for (const id of ["a", "b", "c"]) {
+          for (let n = 0; n < 4; n++) {
+            expect(one.check(who(id), now)).toEqual(other.check(who(id), now))
+          }
+        }
+      }),
+  )
+
+  it.effect("what was not counted is not given back", () =>
+    Effect.gen(function* () {
+      const limits = yield* make({ principal: { requests: 1, per: "1 minute" } })
+      const a = who("a")
+      expect(limits.check(a, 0)).toBeUndefined()
+      for (const dark of [false, true]) {
+        expect(limits.check(a, 0, dark)?.reason).toBe("RateLimited")
+        limits.refund(a, 0)
+      }
+      limits.set({ ...limits.limits, dark: true })
+      expect(limits.check(a, 0)).toBeUndefined()
+      limits.refund(a, 0)
+      limits.set({ ...limits.limits, dark: false })
+      expect(limits.check(a, 0)?.retryAfterMs).toBe(60_000)
+    }))
+
   it.effect("dark mode counts what would be refused, refuses nothing and tells nothing", () =>
     Effect.gen(function* () {
       const registry = Saturation.makeUnsafe()

@@ -247,6 +247,40 @@ describe("Principals", () => {
       expect(queries[1]).toContain(stored.id)
     }).pipe(Effect.scoped))
 
+  it.effect("made-up keys of one network do not keep a key of another from being looked up", () =>
+    Effect.gen(function* () {
+      const { control, keys, principals, queries, registry } = yield* harness()
+      const known = yield* Effect.forEach([0, 1, 2], () => keys.create(grant))
+      const guesses: Array<Fiber.Fiber<Exit.Exit<Principal.Principal, unknown>>> = []
+      const ask = (text: string, peer: string) =>
+        Effect.forkChild(Effect.exit(principals.authenticate(text, peer)), {
+          startImmediately: true,
+        })
+      control.hold = yield* Deferred.make<void>()
+      const guess = Effect.gen(function* () {
+        guesses.push(yield* ask(Redacted.value(issue("weir").key), "192.0.2.1"))
+      })
+      yield* guess
+      yield* until(() => queries.length === 1).pipe(TestClock.withLive)
+      for (let n = 0; n < 1100; n++) yield* guess
+      const stats = () => registry.get("principals lookups")!.stats(0)
+      expect(stats()).toMatchObject({ inUse: 1024, refused: { QueueFull: 77, Displaced: 0 } })
+      const fibers = yield* Effect.forEach(
+        known,
+        ({ key }, n) => ask(Redacted.value(key), `192.0.2.${2 + n % 2}`),
+      )
+      expect(stats()).toMatchObject({ inUse: 1024, refused: { QueueFull: 77, Displaced: 3 } })
+      yield* Deferred.succeed(control.hold, undefined)
+      for (const [n, fiber] of fibers.entries()) {
+        expect(yield* Fiber.join(fiber)).toMatchObject({ value: { id: known[n]!.stored.id } })
+      }
+      // The next query had all of them.
+      expect(queries[1]).toEqual(expect.arrayContaining(known.map(({ stored }) => stored.id)))
+      const ends = yield* Effect.forEach(guesses, (fiber) => Fiber.join(fiber))
+      expect(ends.filter(Exit.isSuccess)).toEqual([])
+      expect(stats().inUse).toBe(0)
+    }).pipe(Effect.scoped))
+
   it.effect("the use of a key is noted once a minute, and when the layer closes", () =>
     Effect.gen(function* () {
       const url = yield* TestDatabase.url

@@ -314,6 +314,7 @@ describe("ResultStore", () => {
     endedAt,
     outcome: "completed",
     cancelReason: undefined,
+    owner: undefined,
     response: HttpServerResponse.text(body, { contentType: "t" }),
   })
   const promised = (store: ResultStore, now: number): Place => {

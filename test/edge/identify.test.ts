@@ -1,6 +1,23 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Context, Effect, Exit, Layer, Logger, Redacted, Schema, Tracer } from "effect"
-import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
+import {
+  Cause,
+  Context,
+  Effect,
+  Exit,
+  identity,
+  Layer,
+  Logger,
+  Redacted,
+  Schema,
+  Tracer,
+} from "effect"
+import {
+  FetchHttpClient,
+  HttpClient,
+  HttpClientRequest,
+  HttpServerRequest,
+  HttpServerResponse,
+} from "effect/http"
 import {
   HttpApi,
   HttpApiBuilder,
@@ -8,7 +25,20 @@ import {
   HttpApiEndpoint,
   HttpApiGroup,
 } from "effect/http-api"
-import { Policy, Principal, Server, Service, Supervised } from "@weir/runtime"
+import {
+  Caller,
+  Metrics,
+  Policy,
+  Principal,
+  Server,
+  Service,
+  Supervised,
+  TaskTree,
+} from "@weir/runtime"
+import { Peer } from "../../src/admission/peer.ts"
+import { Compiled } from "../../src/edge/compiled.ts"
+import { attach, Exchange } from "../../src/edge/exchange.ts"
+import { identify } from "../../src/edge/identify.ts"
 import { issue } from "../../src/store/secret.ts"
 import * as TestDatabase from "../support/database.ts"
 import * as Cable from "./support/cable.ts"
@@ -162,7 +192,7 @@ describe("an endpoint that asks for a key", () => {
       for (let time = 0; time < 2; time++) {
         const accepted = yield* ask(`${url}/later`, key, init)
         expect(accepted.status).toBe(202)
-        const result = ask(`${url}${accepted.headers["location"]}/result`)
+        const result = ask(`${url}${accepted.headers["location"]}/result`, key)
         const done = yield* Effect.repeat(result, { until: (it) => it.status !== 409 })
         expect(JSON.parse(done.text)).toMatchObject({ id: stored.id })
       }
@@ -292,6 +322,23 @@ describe("principals of one's own", () => {
       }
     }).pipe(Effect.scoped))
 
+  it.live("are told the network that asks, so that one need not keep others waiting", () =>
+    Effect.gen(function* () {
+      const peers: Array<string | undefined> = []
+      const ada = { id: "1", name: "ada", tenant: "t", criticality: undefined, scopes: [] }
+      const url = yield* served({
+        recognize: () => undefined,
+        authenticate: (_, peer) =>
+          Effect.sync(() => {
+            peers.push(peer)
+            return ada
+          }),
+      })
+      expect((yield* ask(`${url}/mine`, "ada")).status).toBe(200)
+      expect((yield* ask(`${url}/tasks/none`, "ada")).status).toBe(404)
+      expect(peers).toEqual(["127.0.0.1", "127.0.0.1"])
+    }).pipe(Effect.scoped))
+
   it.live("stop looking somebody up who has left", () =>
     Effect.gen(function* () {
       let waiting = 0
@@ -317,6 +364,54 @@ describe("principals of one's own", () => {
         yield* until(() => waiting === 0)
       }
     }).pipe(Effect.scoped))
+})
+
+describe("an address that an earlier door has met", () => {
+  const ada = { id: "1", name: "ada", tenant: "t", criticality: undefined, scopes: [] }
+  const env = {
+    tree: TaskTree.makeUnsafe().unsafe,
+    callers: Caller.nobody,
+    limits: undefined,
+    admission: undefined as never,
+    principals: {
+      recognize: (credential: string) => credential === "ada" ? ada : "wrong" as const,
+      authenticate: () => Effect.die("never asked"),
+    },
+  }
+  /** Who comes through a door with that `auth` after one at which the caller was an address. */
+  const through = (auth: "none" | "optional" | "required", key: string | undefined) => {
+    const metrics = Metrics.makeUnsafe().endpoint("own.mine", "GET")
+    const endpoint = new Compiled("own.mine", Policy.resolve("own.mine", { auth }), [], metrics)
+    const source = new Request("http://x/mine", {
+      headers: key === undefined ? {} : { "x-api-key": key },
+    })
+    const exchange = new Exchange(true)
+    exchange.caller = new Peer("192.0.2.1")
+    attach(source, exchange)
+    const request = HttpServerRequest.fromWeb(source)
+    const admit = (caller: Caller.Caller | undefined) =>
+      Effect.succeed(HttpServerResponse.text(caller?.id ?? "nobody"))
+    return identify(endpoint, env, request, 0, identity, admit).pipe(
+      Effect.map((response) =>
+        response.status === 200
+          ? new TextDecoder().decode(
+            (response.body as { readonly body: Uint8Array }).body,
+          )
+          : response.status
+      ),
+      Effect.provideService(HttpServerRequest.HttpServerRequest, request),
+    ) as Effect.Effect<string | number>
+  }
+
+  it.effect("is not taken for a key where one must or may be shown", () =>
+    Effect.gen(function* () {
+      expect(yield* through("required", undefined)).toBe(401)
+      expect(yield* through("required", "eve")).toBe(401)
+      expect(yield* through("required", "ada")).toBe("1")
+      expect(yield* through("optional", "eve")).toBe(401)
+      expect(yield* through("optional", "ada")).toBe("1")
+      expect(yield* through("none", "eve")).toBe("192.0.2.1")
+    }))
 })
 
 describe("a policy's auth", () => {

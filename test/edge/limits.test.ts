@@ -115,6 +115,40 @@ describe("limits", () => {
       expect(refused).toBeGreaterThan(0)
     }).pipe(Effect.scoped))
 
+  it.effect("cost nothing where capacity refuses", () =>
+    Effect.gen(function* () {
+      const { keys, url } = yield* serve({
+        limits: { principal: { requests: 2, per: "1 minute" } },
+      })
+      const { key } = yield* keys.create(grant)
+      for (let time = 0; time < 5; time++) {
+        const refused = yield* ask(`${url}/full`, key)
+        expect(refused.status).toBe(503)
+        expect(fieldsOf(refused).limit[0]!.parameters).toEqual({ r: 2 })
+      }
+      const status = Effect.map(ask(`${url}/mine`, key), (answer) => answer.status)
+      expect([yield* status, yield* status, yield* status]).toEqual([200, 200, 429])
+      // Over the limit, the limit answers: it is asked first.
+      expect((yield* ask(`${url}/full`, key)).status).toBe(429)
+    }).pipe(Effect.scoped))
+
+  it.effect("in the mode quota: dark let in, and count as what would be refused", () =>
+    Effect.gen(function* () {
+      const { keys, url } = yield* serve({
+        limits: { principal: { requests: 2, per: "1 minute" } },
+        modes: { quota: "dark" },
+      })
+      const { key } = yield* keys.create(grant)
+      for (let time = 0; time < 5; time++) {
+        expect((yield* ask(`${url}/mine`, key)).status).toBe(200)
+      }
+      const { text } = yield* ask(`${url}/saturation`)
+      const things: ReadonlyArray<Record<string, unknown>> = JSON.parse(text).bounded
+      const { refused, wouldRefuse } = things.find(({ name }) => name === "rate-limit principal")!
+      expect(refused).toMatchObject({ RateLimited: 0 })
+      expect(wouldRefuse).toMatchObject({ RateLimited: 3 })
+    }).pipe(Effect.scoped))
+
   it.effect("refuse with 429, also what is answered later, and a typed client knows why", () =>
     Effect.gen(function* () {
       const { keys, url } = yield* serve({

@@ -180,6 +180,20 @@ describe("what a scenario is judged by", () => {
     expect(value("slots and places held afterwards")).toBe(3)
   })
 
+  it("takes a whole 504 for an answer, and what is cut or another failure for none", () => {
+    const scenario = one("S13")
+    const cut = (outcomes: Partial<Part["outcomes"]>, statuses: Part["statuses"]) => {
+      const result = resultOf(scenario, () => 1)
+      const [part] = result.parts
+      const parts = [{ ...part!, outcomes: { ...part!.outcomes, ...outcomes }, statuses }]
+      const job = jobOf(scenario, 1, 2, 1)
+      return measuresOf(scenario, job, { ...result, parts }, { seen: undefined })
+        .find(({ name }) => name === "answers cut by the server")
+    }
+    expect(cut({ failed: 2 }, { 504: 2 })).toMatchObject({ value: 0 })
+    expect(cut({ failed: 3, broken: 4 }, { 504: 1, 500: 2 })).toMatchObject({ value: 6 })
+  })
+
   it("finds the first good second after a phase began", () => {
     const bad = { calls: 4, good: 0 }
     const fine = { calls: 4, good: 4 }
