@@ -8,8 +8,8 @@ import { Clock, Console, Effect, Exit, Random } from "effect"
 /** What is put around a request: nothing, a timeout, or a deadline. */
 type Limit = <A>(request: Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
 
-const seconds = 10
-const perSecond = 50 // what the pool can do: 10 slots, and a query takes 200 ms on average
+// For 10 seconds. The pool does 50 a second: 10 slots, and a query takes 200 ms on average.
+const [seconds, perSecond] = [10, 50]
 
 /** Who comes when, and how long each query takes: by chance, but the same in every run. */
 const arrivals = Effect.fn("arrivals")(function* (load: number) {
@@ -38,17 +38,16 @@ const serve = Effect.fn("serve")(function* (load: number, limit: Limit) {
 }, Effect.scoped)
 
 const each = (count: number) => Math.round(count / seconds)
+/** Answers in time, each second; a block stands for 5 of them. */
 const bar = (good: number) => `${each(good)} ${"█".repeat(each(good) / 5)}`.padEnd(18)
 
 const program = Effect.gen(function* () {
-  yield* Console.log(
-    "load   no limit          timeout 1 s       deadline 1 s      in time/s",
-  )
+  yield* Console.log("load   no limit          timeout 1 s       deadline 1 s")
   for (const load of [0.5, 1, 1.5, 2, 3]) {
     const none = yield* serve(load, (request) => request)
-    // The pool knows nothing of a timeout around it. What it starts has waited for almost a second.
+    // The pool knows nothing of a timeout. What it starts has waited for almost a second.
     const timeout = yield* serve(load, Effect.timeout("1 second"))
-    // It knows a deadline: whose turn would come too late is told so before it waits.
+    // It knows a deadline: whose turn would come too late hears so before it waits.
     // Break it: const deadline = yield* serve(load, Deadline.within("1 minute"))
     const deadline = yield* serve(load, Deadline.within("1 second"))
     const bars = [none, timeout, deadline].map(({ good }) => bar(good)).join("")
@@ -64,7 +63,7 @@ const program = Effect.gen(function* () {
 await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.runPromise)
 
 // Output:
-// load   no limit          timeout 1 s       deadline 1 s      in time/s
+// load   no limit          timeout 1 s       deadline 1 s
 // 0.5 x  24 ████           24 ████           24 ████
 // 1 x    52 ██████████     52 ██████████     52 ██████████
 // 1.5 x  14 ██             26 █████          54 ██████████
