@@ -5,7 +5,6 @@
 import { Bulkhead, Deadline, Task, Trace, VirtualClock } from "@weir/runtime"
 import { Clock, Console, Effect, Exit, Random } from "effect"
 
-/** What is put around a request: nothing, a timeout, or a deadline. */
 type Limit = <A>(request: Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
 
 // For 10 seconds. The pool does 50 a second: 10 slots, and a query takes 200 ms on average.
@@ -21,7 +20,7 @@ const arrivals = Effect.fn("arrivals")(function* (load: number) {
   return all
 }, Random.withSeed("weir"))
 
-/** The clients come whether the others have been answered or not, and are gone after a second. */
+/** Clients come whether others have been answered or not, and are gone after a second. */
 const serve = Effect.fn("serve")(function* (load: number, limit: Limit) {
   const room = { queueCapacity: 10_000, maxWait: "1 hour" } as const
   const pool = yield* Bulkhead.make({ name: "db", capacity: 10, expected: "200 millis", ...room })
