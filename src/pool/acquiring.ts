@@ -224,7 +224,8 @@ export class Acquiring {
     }
     const now = millis(fiber)
     const left = oldest.since + this.#maxWaitMs - now
-    if (left > 0) return Effect.andThen(Effect.sleep(left), this.#watch)
+    // In whole milliseconds: a fraction is rounded, and what wakes too early would do so for ever.
+    if (left > 0) return Effect.andThen(Effect.sleep(Math.ceil(left)), this.#watch)
     this.bounded.expire(oldest, now)
     return this.#watch
   })

@@ -51,8 +51,8 @@ export class Timers {
   }
 
   /**
-   * Calls `fire` once the clock has reached `at` (absolute milliseconds), never earlier; of those due
-   * at one instant the first scheduled comes first. What a callback throws does not stop the others.
+   * Calls `fire` once the clock has reached `at` (absolute milliseconds), never a nanosecond earlier;
+   * of those due at one instant the first scheduled comes first. What a callback throws does not stop the others.
    */
   schedule(at: number, fire: () => void): Timer {
     const timer: Timer = { at, order: this.order++, fire, index: this.heap.length }
@@ -116,7 +116,8 @@ export class Timers {
     const now = this.clock.currentTimeMillisUnsafe()
     this.firing = true
     let first = this.heap[0]
-    while (first !== undefined && first.at <= now) {
+    // A sleep counts in nanoseconds: one to a fraction of them may end just before the instant.
+    while (first !== undefined && first.at < now + nanosecond) {
       this.remove(first)
       attempt(first.fire)
       first = this.heap[0]
@@ -168,6 +169,9 @@ export class Timers {
     timer.index = index
   }
 }
+
+/** In milliseconds. */
+const nanosecond = 1e-6
 
 /** The clock of the platform: what the reference stands for where nobody has set it. */
 const platform = Context.get(Context.empty(), Clock.Clock)

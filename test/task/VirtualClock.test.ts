@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deadline, Task, TaskTree, VirtualClock } from "@weir/runtime"
+import { Bulkhead, Deadline, Task, TaskTree, VirtualClock } from "@weir/runtime"
 import { Clock, Deferred, Duration, Effect, Fiber, Schedule } from "effect"
 import { random } from "./support.ts"
 
@@ -33,6 +33,29 @@ describe("a virtual clock", () => {
       { concurrency: "unbounded" },
     ))
     expect(woken).toEqual(["a", "b", "c", "d"])
+  })
+
+  it("reaches deadlines and longest waits that begin at a fraction of a millisecond", async () => {
+    const begins = Array.from({ length: 200 }, (_, n) => n / 7)
+    const late = Effect.flip(Deadline.within("10 millis")(Effect.never))
+    const program = Effect.gen(function* () {
+      const held = yield* Bulkhead.make({
+        name: "held",
+        capacity: 1,
+        queueCapacity: 200,
+        maxWait: "10 millis",
+      })
+      yield* Effect.forkScoped(held.use(Effect.never), { startImmediately: true })
+      const tags = yield* Effect.forEach(begins, (begin) =>
+        Effect.gen(function* () {
+          yield* Effect.sleep(begin)
+          const { _tag } = yield* late
+          const { reason } = yield* Effect.flip(held.use(Effect.void))
+          return `${_tag} ${reason}`
+        }), { concurrency: "unbounded" })
+      return new Set(tags)
+    }).pipe(Effect.scoped)
+    expect([...(await virtually(program))]).toEqual(["DeadlineExceeded Late"])
   })
 
   it("does not go on while a fiber yields, or a promise is about to settle", async () => {
