@@ -33,8 +33,8 @@ export interface Limits {
   readonly peer?: Gcra.Limit | undefined
   /**
    * Counts what would be refused, refuses nothing, and tells clients nothing. Default false. (The
-   * mode `quota` of `Admission` is that of the door, for whatever limits callers; clients are told
-   * all the same.)
+   * mode `quota` of `Admission` does the same at the door, for whatever limits callers; but clients
+   * are told all the same.)
    */
   readonly dark?: boolean | undefined
 }
@@ -89,9 +89,15 @@ export interface RateLimit {
    * Counts a call, or says why not; `now` in absolute milliseconds.
    *
    * **Details** – a call over one of its limits is counted in none. `retryAfterMs` is exact: the
-   * call is admitted then, if the caller makes no other, and not a millisecond before.
+   * call is admitted then, if the caller makes no other, and not a millisecond before. With `dark`
+   * the call will be let in whatever is said: it is counted as one that would be refused.
    */
-  readonly check: (caller: Caller | undefined, now: number) => Refusal | undefined
+  readonly check: (caller: Caller | undefined, now: number, dark?: boolean) => Refusal | undefined
+  /**
+   * Takes back what the last `check` has counted, which was of that caller: it was let in, and then
+   * refused for want of capacity. A 503 of the service costs its clients nothing.
+   */
+  readonly refund: (caller: Caller | undefined, now: number) => void
   /** What a client is told; `undefined` when it has no limit. */
   readonly fields: (caller: Caller | undefined) => Fields | undefined
   /** Whether callers without a principal are counted. */
@@ -189,6 +195,10 @@ class Limiter implements RateLimit {
   private readonly addresses: Buckets
   private last = -Infinity
   private shift = 0
+  /** What the last check has counted, and whose call it was. */
+  private counted: Caller | undefined = undefined
+  private countedOwn: Standing | undefined = undefined
+  private countedShared: Standing | undefined = undefined
 
   constructor(options: Options, registry: Saturation, clock: Clock.Clock) {
     const { maxCallers = 65_536, ...limits } = options
@@ -214,7 +224,8 @@ class Limiter implements RateLimit {
     ;[this.principal, this.tenant, this.peer] = rates
   }
 
-  check(caller: Caller | undefined, now: number): Refusal | undefined {
+  check(caller: Caller | undefined, now: number, dark = false): Refusal | undefined {
+    this.counted = undefined
     if (caller === undefined) return undefined
     const time = this.time(now)
     const own = this.own(caller, time)
@@ -224,11 +235,24 @@ class Limiter implements RateLimit {
     const sharedMs = shared === undefined ? 0 : Gcra.waitMs(shared.rate, shared.level)
     if (ownMs > 0 || sharedMs > 0) {
       const longer = ownMs >= sharedMs ? own! : shared!
-      if (this.limits.dark !== true) return over(longer, Math.max(ownMs, sharedMs))
-      longer.table.quota.spare("RateLimited")
-      return undefined
+      return this.said(over(longer, Math.max(ownMs, sharedMs), dark || this.limits.dark === true))
     }
-    return this.full(own, time) ?? this.full(shared, time) ?? this.count(own, shared, time)
+    const full = this.full(own, time, dark) ?? this.full(shared, time, dark)
+    if (full !== undefined) return this.said(full)
+    if (own !== undefined) take(own, time)
+    if (shared !== undefined) take(shared, time)
+    this.counted = caller
+    this.countedOwn = own
+    this.countedShared = shared
+    return undefined
+  }
+
+  refund(caller: Caller | undefined): void {
+    if (caller === undefined || this.counted !== caller) return
+    this.counted = undefined
+    for (const standing of [this.countedOwn, this.countedShared]) {
+      standing?.table.refund(standing.key, standing.rate)
+    }
   }
 
   fields(caller: Caller | undefined): Fields | undefined {
@@ -260,15 +284,19 @@ class Limiter implements RateLimit {
   }
 
   /** A refusal when there is no place to count a newcomer in. */
-  private full(standing: Standing | undefined, time: number): Refusal | undefined {
-    return standing === undefined || standing.bucket !== undefined || standing.table.hasRoom(time)
-      ? undefined
-      : standing.table.quota.refuse("QueueFull", 1000)
+  private full(standing: Standing | undefined, time: number, dark: boolean): Refusal | undefined {
+    if (
+      standing === undefined || standing.bucket !== undefined || standing.table.hasRoom(time)
+    ) return undefined
+    const { quota } = standing.table
+    return dark || this.limits.dark === true
+      ? quota.wouldRefuse("QueueFull", 1000)
+      : quota.refuse("QueueFull", 1000)
   }
 
-  private count(own: Standing | undefined, shared: Standing | undefined, time: number): undefined {
-    if (own !== undefined) take(own, time)
-    if (shared !== undefined) take(shared, time)
+  /** Limits in the dark keep to themselves what they would refuse. */
+  private said(refusal: Refusal): Refusal | undefined {
+    return this.limits.dark === true ? undefined : refusal
   }
 
   /** A clock that is set back by an hour must not take an hour from everybody. */
@@ -283,8 +311,14 @@ const take = ({ bucket, key, rate, table }: Standing, time: number): void => {
   else bucket.level += rate.cost
 }
 
-const over = ({ kind, level, rate, table }: Standing, retryAfterMs: number): Refusal => ({
-  ...table.quota.refuse("RateLimited", retryAfterMs),
+const over = (
+  { kind, level, rate, table: { quota } }: Standing,
+  retryAfterMs: number,
+  dark: boolean,
+): Refusal => ({
+  ...(dark
+    ? quota.wouldRefuse("RateLimited", retryAfterMs)
+    : quota.refuse("RateLimited", retryAfterMs)),
   resource: kind,
   inUse: rate.burst - Gcra.available(rate, level),
   capacity: rate.burst,

@@ -65,6 +65,16 @@ export class Buckets {
     }
   }
 
+  /** Takes a call back; a bucket that is empty then makes room. */
+  refund(key: string, rate: Gcra.Rate): void {
+    const bucket = this.buckets.get(key)
+    if (bucket === undefined) return
+    bucket.level = Math.max(0, bucket.level - rate.cost)
+    if (bucket.level > 0) return
+    this.buckets.delete(key)
+    this.quota.leave()
+  }
+
   private sweep(now: number, most: number): void {
     for (let step = 0; step < most && this.buckets.size > 0; step++) {
       let next = this.hand.next()

@@ -68,12 +68,13 @@ export class Entrance {
       if (modes.concurrency === "on") return places.refuse("QueueFull", 1000)
       if (modes.concurrency === "dark") places.spare("QueueFull")
     }
-    if (this.quotas !== undefined && modes.quota !== "off") {
-      const over = this.quotas.check(request.caller, request.now)
-      if (over !== undefined) {
-        if (modes.quota === "on") return over
-        places.spare(over.reason)
-      }
+    const quotas = modes.quota === "off" ? undefined : this.quotas
+    let counted = false
+    if (quotas !== undefined) {
+      const over = quotas.check(request.caller, request.now, modes.quota === "dark")
+      if (over === undefined) counted = true
+      else if (modes.quota === "on") return over
+      else places.spare(over.reason)
     }
     const tickets = uses.length === 0 || modes.tickets === "off"
       ? none
@@ -81,6 +82,8 @@ export class Entrance {
       ? this.take(uses, request)
       : this.takeDark(uses, request)
     if (!isRefusal(tickets)) places.took()
+    // What capacity refuses has been of no use to the caller.
+    else if (counted) quotas!.refund?.(request.caller, request.now)
     return tickets
   }
 

@@ -20,8 +20,16 @@ export interface Request extends Bounded.Request {
  * @since 0.1.0
  */
 export interface Quotas {
-  /** Counts a request of that caller, or says why not; `now` in absolute milliseconds. */
-  readonly check: (caller: Caller | undefined, now: number) => Refusal | undefined
+  /**
+   * Counts a request of that caller, or says why not; `now` in absolute milliseconds. With `dark`
+   * nobody is refused for what it says.
+   */
+  readonly check: (caller: Caller | undefined, now: number, dark?: boolean) => Refusal | undefined
+  /**
+   * Takes back what `check` has just counted, with the same arguments: the request was let in by it,
+   * and then refused for want of capacity.
+   */
+  readonly refund?: ((caller: Caller | undefined, now: number) => void) | undefined
 }
 
 /**

@@ -53,6 +53,16 @@ export class Quota implements Bounded {
 
   refuse(reason: Reason, retryAfterMs: number): Refusal {
     this.tally.refuse(reason)
+    return this.facts(reason, retryAfterMs)
+  }
+
+  /** Counts what would have been refused, and says it. */
+  wouldRefuse(reason: Reason, retryAfterMs: number): Refusal {
+    this.tally.spare(reason)
+    return this.facts(reason, retryAfterMs)
+  }
+
+  private facts(reason: Reason, retryAfterMs: number): Refusal {
     return {
       _tag: "Refusal",
       reason,

@@ -241,11 +241,23 @@ const limited = (options: Admission.Options) =>
     const { quota } = options
     return Admission.layerGuarded({
       ...options,
-      quota: quota === undefined ? limits : {
-        check: (caller, now) => quota.check(caller, now) ?? limits.check(caller, now),
-      },
+      quota: quota === undefined ? limits : both(quota, limits),
     })
   }))
+
+const both = (quota: Admission.Quotas, limits: RateLimit.RateLimit): Admission.Quotas => ({
+  check: (caller, now, dark) => {
+    const own = quota.check(caller, now, dark)
+    if (own !== undefined) return own
+    const over = limits.check(caller, now, dark)
+    if (over !== undefined && dark !== true) quota.refund?.(caller, now)
+    return over
+  },
+  refund: (caller, now) => {
+    quota.refund?.(caller, now)
+    limits.refund(caller, now)
+  },
+})
 
 /** An endpoint without the middleware would have no deadline, no admission and no task. */
 const demandSupervision = (api: HttpApi.Top): void => {
