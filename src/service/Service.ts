@@ -77,16 +77,15 @@ export interface Options<
 }
 
 /**
- * What handlers may need without anybody providing it.
+ * What handlers may need without anybody providing it, asked for where the group is built or in the
+ * handler itself.
  *
  * @category models
  * @since 0.1.0
  */
-export type Given =
-  | Supervised.Supervised
-  | ActorSystem
-  | RateLimit.RateLimit
-  | Admission.Admission
+export type Given = Own | HttpRouter.Request.From<"Requires", Own>
+
+type Own = Supervised.Supervised | ActorSystem | RateLimit.RateLimit | Admission.Admission
 
 /**
  * Makes `resources` required where the handlers, or the principals, need some.
