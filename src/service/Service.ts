@@ -47,8 +47,12 @@ export interface Options<
   RP = never,
   EP = never,
 > {
-  /** The layers of the API's groups, merged. */
-  readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>, E, R | Given>
+  /** The layers of the API's groups, merged. A handler may ask for what `resources` has, too. */
+  readonly handlers: Layer.Layer<
+    HttpApiGroup.ToService<Id, Groups>,
+    E,
+    R | Given | HttpRouter.Request.From<"Requires", R>
+  >
   /** What the handlers need: pools, databases, actors. Built first, closed last. */
   readonly resources?: Layer.Layer<R, ER, ActorSystem>
   /** Where to listen, and limits of the socket. */
