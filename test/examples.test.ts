@@ -88,6 +88,17 @@ describe("every numbered example", () => {
     expect(shown.length).toBeGreaterThan(10)
   })
 
+  it("uses no function of Effect that the course does not explain", () => {
+    const explained = pages.find(({ page }) => page === "effect")!.text
+    for (const { name, text } of examples) {
+      const modules = [...text.matchAll(/^import \{([^}]*)\} from "effect"$/gm)]
+        .flatMap(([, names = ""]) => names.split(",").map((one) => one.trim()))
+      expect(modules, name).toContain("Effect")
+      const used = text.matchAll(new RegExp(`\\b(?:${modules.join("|")})\\.[a-z]\\w*`, "g"))
+      for (const [call] of used) expect(explained, name).toMatch(new RegExp(`\\b${call}\\b`))
+    }
+  })
+
   it("shows its tasks with --trace", () => {
     for (const { name, text } of examples) expect(text, name).toContain("Trace.layer()")
   })

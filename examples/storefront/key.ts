@@ -14,7 +14,9 @@ import { ApiKeys, Criticality, Database } from "@weir/runtime"
 import { parseArgs } from "node:util"
 import { migrations } from "./schema.ts"
 
-const usage = "Write: deno task key NAME [--limit CALLS_PER_MINUTE] [--class CLASS]."
+const usage =
+  "Write: deno task key NAME [--limit CALLS_PER_MINUTE] [--class CLASS], with a limit " +
+  `from 1 to 1000000 and one of the classes ${Criticality.classes.join(", ")}.`
 
 const Arguments = Schema.Struct({
   name: Schema.String,

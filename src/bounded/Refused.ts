@@ -181,15 +181,15 @@ export const isRefusal = (u: unknown): u is Refusal =>
  * @category accessors
  * @since 0.1.0
  */
-export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): string => {
+export const explain = (
+  refusal: Pick<Refusal, "reason" | "predictedWaitMs"> & Partial<Pick<Refusal, "kind">>,
+): string => {
   switch (refusal.reason) {
     case "QueueFull":
       return "the queue is full"
     case "Infeasible":
-      return `after the predicted wait of ${
-        Math.round(refusal.predictedWaitMs)
-      } ms the work would ` +
-        "not end before the deadline"
+      return `the predicted wait of ${Math.round(refusal.predictedWaitMs)} ms and the predicted ` +
+        "work together would not end before the deadline"
     case "Late":
       return "too little time was left when its turn came"
     case "Shed":
@@ -197,7 +197,11 @@ export const explain = (refusal: Pick<Refusal, "reason" | "predictedWaitMs">): s
     case "Displaced":
       return "the line was full, and work with a better claim took its place"
     case "Overloaded":
-      return "the process has no room for it"
+      return refusal.kind === "event-loop"
+        ? "the event loop is late, and work of this class is refused until it is not"
+        : refusal.kind === "memory"
+        ? "memory is short, and work of this class is refused until it is not"
+        : "the process has no room for it"
     case "RateLimited":
       return "the caller has used up its quota"
     case "BreakerOpen":

@@ -188,5 +188,9 @@ const why = (error: unknown): string => {
   if (error instanceof Deno.errors.AddrNotAvailable) {
     return "this machine has no such address. Choose 127.0.0.1 or an address of this machine in HOST."
   }
-  return `${error instanceof Error ? error.message : String(error)}.`
+  const message = error instanceof Error ? error.message : String(error)
+  if (message.startsWith("failed to lookup address")) {
+    return `${message}. Write HOST as an address or a name of this machine, such as 127.0.0.1.`
+  }
+  return `${message}.`
 }

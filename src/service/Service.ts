@@ -47,8 +47,12 @@ export interface Options<
   RP = never,
   EP = never,
 > {
-  /** The layers of the API's groups, merged. */
-  readonly handlers: Layer.Layer<HttpApiGroup.ToService<Id, Groups>, E, R | Given>
+  /** The layers of the API's groups, merged. A handler may ask for what `resources` has, too. */
+  readonly handlers: Layer.Layer<
+    HttpApiGroup.ToService<Id, Groups>,
+    E,
+    R | Given | HttpRouter.Request.From<"Requires", R>
+  >
   /** What the handlers need: pools, databases, actors. Built first, closed last. */
   readonly resources?: Layer.Layer<R, ER, ActorSystem>
   /** Where to listen, and limits of the socket. */
@@ -77,16 +81,15 @@ export interface Options<
 }
 
 /**
- * What handlers may need without anybody providing it.
+ * What handlers may need without anybody providing it, asked for where the group is built or in the
+ * handler itself.
  *
  * @category models
  * @since 0.1.0
  */
-export type Given =
-  | Supervised.Supervised
-  | ActorSystem
-  | RateLimit.RateLimit
-  | Admission.Admission
+export type Given = Own | HttpRouter.Request.From<"Requires", Own>
+
+type Own = Supervised.Supervised | ActorSystem | RateLimit.RateLimit | Admission.Admission
 
 /**
  * Makes `resources` required where the handlers, or the principals, need some.

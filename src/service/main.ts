@@ -84,6 +84,9 @@ export const explain = (cause: Cause.Cause<unknown>, what: string): string => {
     if (missing !== undefined) {
       return `${what}: nothing provides ${missing}. Add its layer to \`resources\`.`
     }
+    if (error instanceof Deno.errors.NotCapable) {
+      return `${what}: ${error.message.replace(/\.?$/, ".")} Or use -A, which allows everything.`
+    }
     if (error instanceof Error && (reason._tag === "Fail" || "_tag" in error)) {
       return `${what}: ${error.message}`
     }

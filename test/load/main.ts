@@ -22,7 +22,7 @@ const runOne = (command: Extract<Command, { _tag: "Run" }>): number => {
   const { job, json, svg, allowLate } = command
   const result = work(job)
   if (Deno.stderr.isTerminal()) write("")
-  console.log(toText(result))
+  console.log(toText(result, allowLate))
   if (json !== undefined) save(json, `${JSON.stringify(result, null, 2)}\n`)
   if (svg !== undefined) {
     const { host, port, streams } = job

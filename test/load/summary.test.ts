@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Raw } from "./engine.ts"
 import type { Job } from "./job.ts"
 import { Records } from "./records.ts"
+import { invalid } from "./report.ts"
 import { schedule } from "./schedule.ts"
 import { histogram, percentiles, record, summarize } from "./summary.ts"
 
@@ -85,6 +86,13 @@ describe("a summary", () => {
     const once = (records: Records, row: number) =>
       row === 3 ? records.end(row, "unsent", records.intendedMs[row]!) : good(records, row)
     expect(summarize(steady, raw(steady, 0, once), "").valid).toBe(false)
+  })
+
+  it("says of a late run that it means nothing, or that it was accepted all the same", () => {
+    const late = summarize(steady, raw(steady, 50, good), "")
+    expect(invalid(late)).toMatch(/^Not valid: .* or accept it with --allow-late\.$/)
+    expect(invalid(late, true)).toMatch(/^Accepted with --allow-late: /)
+    expect(invalid(summarize(steady, raw(steady, 0, good), ""), true)).toBe(undefined)
   })
 })
 

@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
-import { Admission, Server, Service, Supervised } from "@weir/runtime"
+import { Admission, RateLimit, Server, Service, Supervised } from "@weir/runtime"
 
 interface Stats {
   readonly name: string
@@ -15,6 +15,8 @@ class Api extends HttpApi.make("desk").add(
       params: { places: Schema.FiniteFromString },
       success: Schema.Finite,
     }),
+    HttpApiEndpoint.put("dark", "/dark", { success: Schema.String }),
+    HttpApiEndpoint.put("calm", "/calm", { success: Schema.String }),
   ),
 ).middleware(Supervised.Supervised) {}
 
@@ -27,6 +29,13 @@ it.live("a handler changes the limits of the running service", () =>
       Effect.fnUntraced(function* (handlers) {
         const admission = yield* Admission.Admission
         return handlers.handleAll({
+          // Asked for in the handler, which the type of `handlers` allows for what a service gives.
+          dark: () => Effect.as(Admission.update({ modes: { concurrency: "dark" } }), "dark"),
+          calm: () =>
+            Effect.map(RateLimit.RateLimit, (limits) => {
+              limits.set({ peer: { requests: 1, per: "1 minute" } })
+              return "calmed"
+            }),
           hold: () => Effect.as(Deferred.await(gate), "held"),
           change: ({ params }) =>
             Effect.sync(() => {
@@ -52,6 +61,11 @@ it.live("a handler changes the limits of the running service", () =>
     }
     expect(yield* call("/limit/1", "PUT")).toEqual([200, 1])
     expect(yield* call("/hold")).toMatchObject([503, { reason: "QueueFull", capacity: 1 }])
+    expect(yield* call("/dark", "PUT")).toMatchObject([503, { reason: "QueueFull" }])
     yield* Deferred.succeed(gate, undefined)
     expect(yield* Fiber.join(held)).toEqual([200, "held"])
+    expect(yield* call("/dark", "PUT")).toEqual([200, "dark"])
+    expect(yield* call("/calm", "PUT")).toEqual([200, "calmed"])
+    expect(yield* call("/calm", "PUT")).toEqual([200, "calmed"])
+    expect(yield* call("/calm", "PUT")).toMatchObject([429, { reason: "RateLimited" }])
   }))

@@ -4,9 +4,12 @@ import * as TestDatabase from "../../support/database.ts"
 import { oldPostgres } from "../../support/old_postgres.ts"
 import * as Process from "../../support/process.ts"
 
-const failed = (env: Readonly<Record<string, string>>) =>
+const failed = (
+  env: Readonly<Record<string, string>>,
+  permissions?: ReadonlyArray<string>,
+) =>
   Effect.gen(function* () {
-    const process = yield* Process.start("service", { PORT: "0", ...env })
+    const process = yield* Process.start("service", { PORT: "0", ...env }, permissions)
     expect(yield* process.exit).toBe(1)
     // One line, no stack, and nothing that only a developer of Weir understands.
     expect(process.err().trimEnd()).not.toMatch(/\n|\.ts:|bug|Error/)
@@ -28,6 +31,22 @@ describe("a start that cannot succeed exits with 1 and one sentence", () => {
       )
       // The one that was there first does not notice.
       expect((yield* Process.get(other, "/fast")).status).toBe(200)
+    }))
+
+  it.live("a permission that Deno was not given", () =>
+    Effect.gen(function* () {
+      expect(yield* failed({}, ["--allow-net", "--allow-env=FIXTURE_*"])).toMatch(
+        /^Cannot start: Requires env access.*--allow-env flag\. Or use -A, which allows everything\.$/,
+      )
+    }))
+
+  it.live("a host that is none", () =>
+    Effect.gen(function* () {
+      const url = yield* TestDatabase.url
+      const said = yield* failed({ DATABASE_URL: Redacted.value(url), HOST: "999.1.1.1" })
+      expect(said).toMatch(
+        /^Cannot start: Cannot listen on 999\.1\.1\.1:0: failed to lookup .* Write HOST as an address/,
+      )
     }))
 
   it.live("a port that is none", () =>

@@ -59,7 +59,8 @@ it.live("deno task key says in one sentence what is wrong", () =>
         code: 1,
         out: "",
         err: "Cannot read the arguments: Write: deno task key NAME " +
-          "[--limit CALLS_PER_MINUTE] [--class CLASS].\n",
+          "[--limit CALLS_PER_MINUTE] [--class CLASS], with a limit from 1 to 1000000 and one of " +
+          "the classes critical-plus, critical, sheddable-plus, sheddable.\n",
       })
     }
   }))
