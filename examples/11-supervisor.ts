@@ -51,6 +51,7 @@ const hopeless = Supervisor.run({
 )
 
 await Effect.andThen(lucky, hopeless).pipe(
+  // Without loggers: the log would tell of each crash.
   Effect.provide([VirtualClock.layer, Trace.layer(), Logger.layer([])]),
   Effect.runPromise,
 )
