@@ -32,6 +32,7 @@ const mail = Effect.gen(function* () {
   yield* Console.log("group: the mail is sent")
 })
 
+// Its tasks may fail with a string.
 const order = Task.group((group: Task.Group<string>) =>
   Effect.gen(function* () {
     // Break it: yield* group.start("card", Effect.ignore(card))

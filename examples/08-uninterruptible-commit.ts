@@ -10,6 +10,7 @@ const log = Effect.fn("log")(function* (text: string, begin: number) {
 })
 
 // Three steps. A cancel between the second and the third takes the money and forgets the order.
+// `protect` is nothing, or Task.commit, which ends a step that it has begun, whoever cancels it.
 const order = Effect.fn("order")(function* (protect: typeof Task.commit) {
   const begin = yield* Clock.currentTimeMillis
   const pay = Effect.gen(function* () {

@@ -31,7 +31,7 @@ const Stock = Actor.make("Stock", [Take, Look])
 const StockLive = Stock.toLayer(Effect.gen(function* () {
   const left = yield* Ref.make(10)
   return Stock.of({
-    Take: Effect.fnUntraced(function* ({ payload }) {
+    Take: Effect.fn("take")(function* ({ payload }) {
       const before = yield* Ref.get(left)
       yield* Effect.sleep("5 millis")
       if (before < payload.count) return yield* new OutOfStock({ left: before })

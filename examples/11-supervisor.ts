@@ -39,18 +39,19 @@ const lucky = Effect.gen(function* () {
 }).pipe(Effect.scoped) // leaving the scope stops them, the youngest first
 
 // A child that never holds: three restarts in five seconds, and the supervisor gives up.
-const hopeless = Supervisor.run({
-  name: "hopeless",
-  children: [{ id: "broken", effect: Effect.die(new Error("no such table")) }],
-}).pipe(
-  Effect.catchTag(
-    "SupervisorExhausted",
-    ({ child, restarts }) =>
-      Console.log(`hopeless: gave up on "${child}" after ${restarts} restarts`),
-  ),
-)
+let tries = 0
+const broken = Effect.suspend(() => Effect.die(new Error(`no such table, try ${++tries}`)))
+const hopeless = Supervisor.run({ name: "hopeless", children: [{ id: "broken", effect: broken }] })
+  .pipe(
+    Effect.catchTag(
+      "SupervisorExhausted",
+      ({ child, restarts }) =>
+        Console.log(`hopeless: ${tries} tries, gave up on "${child}" after ${restarts} restarts`),
+    ),
+  )
 
 await Effect.andThen(lucky, hopeless).pipe(
+  // Without loggers: the log would tell of each crash.
   Effect.provide([VirtualClock.layer, Trace.layer(), Logger.layer([])]),
   Effect.runPromise,
 )
@@ -65,7 +66,7 @@ await Effect.andThen(lucky, hopeless).pipe(
 // poller 3: starts
 // workers: 2 of 2 are running
 // poller 3: closes its connection
-// hopeless: gave up on "broken" after 3 restarts
+// hopeless: 4 tries, gave up on "broken" after 3 restarts
 
 // Output when broken:
 // …

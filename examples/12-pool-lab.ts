@@ -14,7 +14,10 @@ const titles = ["ok", "no", "no by", "wasted", "last", "wait", "total", "p50", "
 const row = (title: string, ...cells: Array<unknown>) =>
   Console.log(title.padEnd(24) + cells.map((cell) => `${cell}`.padStart(7)).join(""))
 
-/** All 100 come at once. Each waits for a slot of the pool, and holds it while its query runs. */
+/**
+ * All 100 come at once. Each waits in line for a slot of the pool, and holds it while its query runs.
+ * A bulkhead is a pool of slots with a line before it; the rows differ in what is put around a request.
+ */
 const lab = Effect.fn("lab")(function* (title: string, options: Pool, limit: Limit) {
   // Break it: const known = {}
   const known = { expected: "200 millis" } as const // what the pool is told of the query

@@ -7,8 +7,8 @@ import { Clock, Console, Effect, Exit, Random } from "effect"
 
 type Limit = <A>(request: Effect.Effect<A, unknown>) => Effect.Effect<A, unknown>
 
-// For 10 seconds. The pool does 50 a second: 10 slots, and a query takes 200 ms on average.
-const [seconds, perSecond] = [10, 50]
+// For 5 seconds. The pool does 50 a second: 10 slots, and a query takes 200 ms on average.
+const [seconds, perSecond] = [5, 50]
 
 /** Who comes when, and how long each query takes: by chance, but the same in every run. */
 const arrivals = Effect.fn("arrivals")(function* (load: number) {
@@ -64,17 +64,17 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // Output:
 // load   no limit          timeout 1 s       deadline 1 s
 // 0.5 x  24 ████           24 ████           24 ████
-// 1 x    52 ██████████     52 ██████████     52 ██████████
-// 1.5 x  14 ██             26 █████          54 ██████████
-// 2 x    10 ██             14 ██             53 ██████████
-// 3 x    7 █               7 █               53 ██████████
-// 3 x, none: 7 in time, 142 too late, 0 refused at once
-// 3 x, timeout: 7 in time, 141 too late, 0 refused at once
-// 3 x, deadline: 53 in time, 5 too late, 90 refused at once
+// 1 x    48 █████████      48 █████████      48 █████████
+// 1.5 x  29 █████          36 ███████        56 ███████████
+// 2 x    19 ███            21 ████           56 ███████████
+// 3 x    14 ██             14 ██             57 ███████████
+// 3 x, none: 14 in time, 140 too late, 0 refused at once
+// 3 x, timeout: 14 in time, 139 too late, 0 refused at once
+// 3 x, deadline: 57 in time, 5 too late, 91 refused at once
 
 // Output when broken:
 // …
-// 3 x    7 █               7 █               7 █
-// 3 x, none: 7 in time, 142 too late, 0 refused at once
-// 3 x, timeout: 7 in time, 141 too late, 0 refused at once
-// 3 x, deadline: 7 in time, 142 too late, 0 refused at once
+// 3 x    14 ██             14 ██             14 ██
+// 3 x, none: 14 in time, 140 too late, 0 refused at once
+// 3 x, timeout: 14 in time, 139 too late, 0 refused at once
+// 3 x, deadline: 14 in time, 140 too late, 0 refused at once

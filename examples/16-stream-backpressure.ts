@@ -21,7 +21,7 @@ const download = Effect.fn("download")(function* (chunks: number) {
       () => Task.cleanup("close the file", Console.log("  the file is closed")),
     )
     return Stream.range(1, chunks).pipe(
-      Stream.rechunk(1),
+      Stream.rechunk(1), // one number is a chunk
       Stream.mapEffect((chunk) =>
         Effect.as(
           Effect.sync(() => {

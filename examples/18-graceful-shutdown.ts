@@ -8,6 +8,7 @@ import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/h
 
 // Without a drain, SIGTERM ends a process at once: in the middle of whatever it does.
 
+// One endpoint, GET /order. Supervised makes each of its requests a task.
 class Api extends HttpApi.make("shop").add(
   HttpApiGroup.make("orders").add(
     HttpApiEndpoint.get("place", "/order", { success: Schema.String }),

@@ -17,6 +17,16 @@ const documents = [
     .map((file) => relative(root, file)),
 ]
 
+/** Where that source defines a function, a class or a method of that name; -1 if it does not. */
+const definition = (source: string, name: string): number =>
+  source.search(
+    new RegExp(
+      `^(export )?(const|function|class|interface) ${name}\\b|` +
+        `^  (private |readonly |override |get |async )*#?${name}\\b *[(:=<]`,
+      "m",
+    ),
+  )
+
 describe("docs/map.md", () => {
   it("names only files that exist", async () => {
     const files = codeSpans(await read("docs/map.md"))
@@ -64,8 +74,12 @@ describe("README.md and docs", () => {
         const [path = "", anchor] = link.split("#")
         const target = path === "" ? document : join(dirname(document), path)
         if (!(await exists(target))) broken.push(`${document}: ${link}`)
-        else if (anchor !== undefined && !headings(await read(target)).includes(anchor)) {
-          broken.push(`${document}: ${link} (no such heading)`)
+        else if (anchor !== undefined) {
+          const text = await read(target)
+          const found = target.endsWith(".ts")
+            ? definition(text, anchor) >= 0
+            : headings(text).includes(anchor)
+          if (!found) broken.push(`${document}: ${link} (no such heading or symbol)`)
         }
       }
     }
@@ -81,6 +95,35 @@ describe("README.md and docs", () => {
     }
   })
 })
+
+describe("docs/learn/cancelled.md", () => {
+  const quote = /\[`(\w+)`\]\(\.\.\/\.\.\/(src\/[^)#]+)#(\w+)\): `([^`\n]+)`/g
+
+  it("quotes what the named function of the named file says", async () => {
+    const text = await read("docs/learn/cancelled.md")
+    const quotes = [...text.matchAll(quote)]
+    expect(quotes.length).toBe(text.match(/\]\(\.\.\/\.\.\/src\//g)?.length)
+    expect(quotes.length).toBeGreaterThan(20)
+    for (const [whole, name, file = "", symbol = "", code = ""] of quotes) {
+      const source = await read(file)
+      const from = definition(source, symbol)
+      expect(name, whole).toBe(symbol)
+      expect(from, whole).toBeGreaterThanOrEqual(0)
+      const spaceless = (text: string) => text.replaceAll(/\s+/g, "")
+      expect(spaceless(bodyAt(source, from)), whole).toContain(spaceless(code))
+    }
+  })
+})
+
+/** From a definition to the line at which what it is indented by ends. */
+const bodyAt = (source: string, from: number): string => {
+  const [first = "", ...rest] = source.slice(from).split("\n")
+  const indent = /^ */.exec(first)![0].length
+  const end = rest.findIndex((line) =>
+    line !== "" && /^ */.exec(line)![0].length <= indent && !/^ *[)}\]]/.test(line)
+  )
+  return [first, ...rest.slice(0, end < 0 ? undefined : end)].join("\n")
+}
 
 describe("deno.json", () => {
   it("describes every task", () => {

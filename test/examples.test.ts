@@ -99,6 +99,14 @@ describe("every numbered example", () => {
     }
   })
 
+  it("is compared with others by pages that name their sources", () => {
+    for (const { page, text } of pages.filter(({ page }) => /^\d\d-/.test(page))) {
+      const rows = text.split("\n## Elsewhere\n")[1]?.match(/^\| \w.*$/gm) ?? []
+      expect(rows.length, page).toBeGreaterThan(2)
+      expect(rows.filter((row) => !row.includes("](https://")), page).toEqual([])
+    }
+  })
+
   it("shows its tasks with --trace", () => {
     for (const { name, text } of examples) expect(text, name).toContain("Trace.layer()")
   })
