@@ -38,10 +38,12 @@ export const now: Effect.Effect<number> = Effect.map(
 
 /** What a pool needs to know. */
 export const openPool = (
-  { patience, pool, queue }: Pick<Variant, "patience" | "pool" | "queue">,
+  { name = "pool", patience, pool, queue }:
+    & Pick<Variant, "patience" | "pool" | "queue">
+    & { readonly name?: string },
 ) =>
   Bulkhead.make({
-    name: "pool",
+    name,
     kind: "pool",
     capacity: pool,
     queueCapacity: queue,
