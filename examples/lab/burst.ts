@@ -12,7 +12,9 @@ import { margin, type Patience, type Variant } from "./variants.ts"
 export interface World {
   readonly name: "virtual" | "real"
   /** One query of that many milliseconds. */
-  readonly query: (ms: number) => Effect.Effect<void, DatabaseUnavailable.DatabaseUnavailable>
+  readonly query: (
+    ms: number,
+  ) => Effect.Effect<void, DatabaseUnavailable.DatabaseUnavailable | Refused.Refused>
 }
 
 export type Outcome = "ok" | "timed out" | "refused" | "failed"
@@ -58,7 +60,7 @@ export const attempt = (
   { name, patience, pool, query }: {
     readonly name: string
     readonly pool: Bulkhead.Bulkhead
-    readonly query: Effect.Effect<void, DatabaseUnavailable.DatabaseUnavailable>
+    readonly query: Effect.Effect<void, DatabaseUnavailable.DatabaseUnavailable | Refused.Refused>
     readonly patience: Patience
   },
 ) => {

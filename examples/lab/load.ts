@@ -21,7 +21,7 @@ export interface Span {
   readonly from: number
 }
 
-export const virtualSpan: Span = { whole: 10, from: 4 }
+export const virtualSpan: Span = { whole: 7, from: 3.5 }
 export const realSpan: Span = { whole: 5, from: 2.5 }
 
 /** What clients got at one offered load. */

@@ -11,7 +11,7 @@ import { arrivals, capacity, patienceOf } from "./load.ts"
 import type { Parameters } from "./variants.ts"
 
 /** Part of the capacity that clients ask for before they retry. */
-export const offeredPart = 0.7
+export const offeredPart = 0.8
 
 /** How much slower queries are during the stall. */
 export const slower = 10

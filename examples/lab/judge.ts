@@ -1,0 +1,77 @@
+/**
+ * Real time beside the prediction: never faster, and slower by no more than the way to the database
+ * explains.
+ *
+ * @module
+ */
+import type { Row } from "./burst.ts"
+import { predict } from "./predict.ts"
+import type { Way } from "./results.ts"
+import type { Variant } from "./variants.ts"
+
+export interface Verdict {
+  readonly kind:
+    | "within"
+    /** Slower than tolerated, and the event loop stood still meanwhile: it says nothing. */
+    | "stalled"
+    /** Slower than tolerated, and nothing here explains it. */
+    | "slower"
+    /** What cannot be: the laboratory or the runtime has a bug. */
+    | "impossible"
+  /** How much later the answers came than predicted, as a part of it; `undefined` without any. */
+  readonly slower: number | undefined
+  /** The most that is tolerated. */
+  readonly tolerated: number
+  /** How long the event loop stood still at worst. */
+  readonly stallMs: number
+  /** What was expected of a query that takes as long as measured. */
+  readonly expectedOk: number
+}
+
+/** A platform timer counts whole milliseconds, and may be cut off below. */
+const resolutionMs = 1
+
+/** The least that is tolerated for each query: a few turns of the event loop. */
+const leastMs = 5
+
+/**
+ * The part by which answers may be late: twice the worst that a query lost on its way while nothing
+ * else was going on. Twice, because during a burst ten of them start in one turn of the event loop.
+ */
+export const tolerance = (way: Way, queryMs: number): number =>
+  2 * Math.max(leastMs, way.longestMs - queryMs) / queryMs
+
+export const judge = (
+  variant: Variant,
+  way: Way,
+  rows: ReadonlyArray<Row>,
+  { baseMs, stallMs }: { readonly baseMs: number; readonly stallMs: number },
+): Verdict => {
+  const ideal = predict(variant)
+  const lost = way.medianMs - baseMs
+  const expectedOk = predict(variant, variant.queryMs + Math.max(0, lost)).ok
+  const totals = rows.filter(({ outcome }) => outcome === "ok")
+    .map(({ arrived, ended }) => ended - arrived).sort((a, b) => a - b)
+  // The n-th answer of a line of waves, by the definition of a wave.
+  const due = totals.map((_, n) => (Math.floor(n / variant.pool) + 1) * variant.queryMs)
+  const slower = totals.length === 0
+    ? undefined
+    : totals.reduce((sum, it) => sum + it, 0) / due.reduce((sum, it) => sum + it, 0) - 1
+  const tolerated = tolerance(way, baseMs)
+  const impossible = totals.some((total, n) => total < due[n]! - resolutionMs) ||
+    totals.length > ideal.ok || rows.length !== variant.requests
+  const late = slower !== undefined && slower > tolerated
+  const excessMs = late ? (slower - tolerated) * due.at(-1)! : 0
+  return {
+    kind: impossible ? "impossible" : !late
+      ? "within"
+      // A turn of the loop that took long delays everything that was due meanwhile.
+      : stallMs >= excessMs / 2
+      ? "stalled"
+      : "slower",
+    slower,
+    tolerated,
+    stallMs,
+    expectedOk,
+  }
+}
