@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { Clock, Effect, Result } from "effect"
+import { Clock, Effect, Option, Result } from "effect"
 import { Command } from "effect/cli"
 import weir from "../../deno.json" with { type: "json" }
+import { prepare, write } from "./files.ts"
 import { environment, examples, flags } from "./flags.ts"
 import { capacity, everyLoad, virtualSpan } from "./load.ts"
 import { progress } from "./progress.ts"
@@ -94,12 +95,18 @@ export const main = (
         }. Ctrl+C stops it.\n`,
       )
       const clock = yield* Clock.Clock
+      const directory = Option.getOrUndefined(given.out)
       const line = progress({
         visible: watched,
         write: err,
         now: () => clock.currentTimeMillisUnsafe(),
       })
-      const found = yield* run(wanted, line.tell).pipe(
+      const found = yield* Effect.gen(function* () {
+        if (directory !== undefined) yield* prepare(directory)
+        const results = yield* run(wanted, line.tell)
+        if (directory !== undefined) yield* write(directory, results)
+        return results
+      }).pipe(
         Effect.result,
         Effect.ensuring(Effect.sync(line.clear)),
       )
@@ -110,6 +117,7 @@ export const main = (
       }
       const results = found.success
       out(given.json ? JSON.stringify(results, null, 2) : printed(results))
+      if (directory !== undefined) err(`Written: ${directory}/report.html and the plots.\n`)
       if (results.bursts.some(({ real }) => real?.verdict.kind === "impossible")) code = 1
     })).pipe(
       Command.withDescription(
