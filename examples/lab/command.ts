@@ -14,6 +14,7 @@ import type { Results } from "./results.ts"
 import { type Plan, plan, realTime, run } from "./run.ts"
 import { verdicts } from "./say.ts"
 import { tables, text } from "./table.ts"
+import { terminalPlots } from "./terminal.ts"
 import type { Parameters } from "./variants.ts"
 
 /** The longest that a run in real time may take, in minutes. */
@@ -57,10 +58,11 @@ const terminal: Outside = {
 }
 
 /** Everything that is printed, as text. */
-const printed = (results: Results): string =>
+const printed = (results: Results, plots: boolean): string =>
   [
     ...verdicts(results),
     ...tables(results).map(text),
+    ...(plots ? terminalPlots(results, "virtual") : []),
   ].join("\n\n")
 
 /** Runs with these arguments; the exit code. */
@@ -116,7 +118,7 @@ export const main = (
         return
       }
       const results = found.success
-      out(given.json ? JSON.stringify(results, null, 2) : printed(results))
+      out(given.json ? JSON.stringify(results, null, 2) : printed(results, given.plots))
       if (directory !== undefined) err(`Written: ${directory}/report.html and the plots.\n`)
       if (results.bursts.some(({ real }) => real?.verdict.kind === "impossible")) code = 1
     })).pipe(

@@ -58,6 +58,9 @@ export const figures = (rows: ReadonlyArray<Row>): Figures => {
 export const spent = ({ started, stopped }: Row): number =>
   started === undefined ? 0 : (stopped ?? started) - started
 
+/** When its query began, if it ran at all: one that was cancelled in the same instant did not. */
+export const ranFrom = (row: Row): number | undefined => spent(row) > 0 ? row.started : undefined
+
 /** A number that changes at instants: from `at` on it is `value`. */
 export interface Step {
   readonly at: number

@@ -24,7 +24,7 @@ export interface Verdict {
   readonly tolerated: number
   /** How long the event loop stood still at worst. */
   readonly stallMs: number
-  /** What was expected of a query that takes as long as measured. */
+  /** How many answers there are when every query takes as long as the median of the warm-up. */
   readonly expectedOk: number
 }
 
@@ -50,8 +50,10 @@ export const judge = (
   const ideal = predict(variant)
   const lost = way.medianMs - baseMs
   const expectedOk = predict(variant, variant.queryMs + Math.max(0, lost)).ok
+  // Counted from the burst's first instant: to start a hundred requests takes some milliseconds, so
+  // that the last of them wait a little less than their wave.
   const totals = rows.filter(({ outcome }) => outcome === "ok")
-    .map(({ arrived, ended }) => ended - arrived).sort((a, b) => a - b)
+    .map(({ ended }) => ended).sort((a, b) => a - b)
   // The n-th answer of a line of waves, by the definition of a wave.
   const due = totals.map((_, n) => (Math.floor(n / variant.pool) + 1) * variant.queryMs)
   const slower = totals.length === 0
@@ -60,8 +62,9 @@ export const judge = (
   const tolerated = tolerance(way, baseMs)
   const impossible = totals.some((total, n) => total < due[n]! - resolutionMs) ||
     totals.length > ideal.ok || rows.length !== variant.requests
-  const late = slower !== undefined && slower > tolerated
-  const excessMs = late ? (slower - tolerated) * due.at(-1)! : 0
+  const fewer = totals.length < expectedOk
+  const late = fewer || (slower !== undefined && slower > tolerated)
+  const excessMs = fewer ? lost : late ? (slower! - tolerated) * due.at(-1)! : 0
   return {
     kind: impossible ? "impossible" : !late
       ? "within"

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Row } from "./burst.ts"
-import { running, type Step, waiting } from "./figures.ts"
+import { ranFrom, running, type Step, waiting } from "./figures.ts"
 import { capacity, type Goodput } from "./load.ts"
 import type { Burst, Measured, Results } from "./results.ts"
 import type { Storm } from "./storm.ts"
@@ -46,15 +46,17 @@ const waterfall = (burst: Burst, world: World, { rows }: Measured): string => {
   const high = Math.min(5, Math.max(1.6, 300 / shown.length))
   const bottom = frame.top + shown.length * high + 4
   const { body, x } = timeAxis(until, bottom, 14)
-  const life = shown.flatMap(({ arrived, ended, outcome, started, stopped = ended }, i) => {
+  const life = shown.flatMap((row, i) => {
+    const { arrived, ended, outcome, stopped = ended } = row
+    const started = ranFrom(row)
     const y = frame.top + 2 + i * high
     const thick = high * 0.82
     if (outcome === "refused" && started === undefined && ended - arrived < until / 50) {
-      return [rect(x(arrived), y, 4, thick, "bad")]
+      return [rect(x(arrived), y, 4, thick, "line")]
     }
     return [
       rect(x(arrived), y, x(started ?? ended) - x(arrived), thick, "idle"),
-      started === undefined ? rect(x(ended) - 4, y, 4, thick, "bad") : rect(
+      started === undefined ? rect(x(ended) - 4, y, 4, thick, "line") : rect(
         x(started),
         y,
         Math.max(1, x(stopped) - x(started)),
@@ -69,7 +71,8 @@ const waterfall = (burst: Burst, world: World, { rows }: Measured): string => {
     keys: [
       { ink: "idle", name: "waits" },
       { ink: "good", name: "query, answered" },
-      { ink: "bad", name: "thrown away, refused or left" },
+      { ink: "bad", name: "thrown away" },
+      { ink: "line", name: "refused, or left" },
     ],
     body: [...body, ...life],
   })
@@ -110,7 +113,7 @@ const depth = (bursts: ReadonlyArray<readonly [Burst, Measured]>, world: World):
     height: bottom + 26,
     keys: lines.map(([{ variant }], i) => ({
       ink: kinds[i]![0],
-      name: `${variant.letter}: ${variant.title}`.slice(0, 22),
+      name: `${variant.letter} ${variant.id}`,
       dashed: kinds[i]![1] !== "",
     })),
     body: [...count.body, ...time.body, ...curves],

@@ -19,7 +19,7 @@ h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0}h2{font-size:1.2rem;margin:2r
 p.soft,figcaption,caption,dt{color:var(--soft)}
 .verdicts{padding:0;margin:0;list-style:none;max-width:48rem}.verdicts li{border-left:4px solid var(--edge);margin:.6rem 0;padding:.1rem 0 .1rem .8rem}
 .verdicts li.first{border-color:var(--mark);font-weight:600}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;white-space:nowrap}
+.wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;white-space:nowrap}
 caption{text-align:left;padding:.3rem 0}th{vertical-align:bottom;white-space:normal;text-align:right;font-weight:600}
 th,td{padding:.2rem .55rem;border-bottom:1px solid var(--edge);text-align:right}th.word,td.word{text-align:left}
 tr.lead td{border-top:2px solid var(--edge)}tr.real td{background:var(--band)}

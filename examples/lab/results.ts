@@ -45,6 +45,8 @@ export interface Results {
   readonly parameters: Parameters
   readonly way: Way | undefined
   readonly bursts: ReadonlyArray<Burst>
+  /** How long the event loop stood still at worst during load and storm in real time. */
+  readonly stallMs: number
   readonly loads: {
     readonly virtual: ReadonlyArray<Goodput>
     readonly real: ReadonlyArray<Goodput>

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { VirtualClock } from "@weir/runtime"
+import { type DatabaseStartError, VirtualClock } from "@weir/runtime"
 import { Effect, Version } from "effect"
 import weir from "../../deno.json" with { type: "json" }
-import { burst, now } from "./burst.ts"
+import { burst, now, type World } from "./burst.ts"
 import { figures } from "./figures.ts"
 import { judge } from "./judge.ts"
 import { everyLoad, type Goodput, offer, realSpan, someLoads, virtualSpan } from "./load.ts"
@@ -109,6 +109,7 @@ export const run = Effect.fn("lab.run")(function* (plan: Plan, tell: Tell) {
     parameters,
     way: found?.way,
     bursts: found?.bursts ?? inVirtual,
+    stallMs: found?.stallMs ?? 0,
     loads: { virtual: loads, real: found?.loads ?? [] },
     storms: { virtual: storms, real: found?.storms ?? [] },
   } satisfies Results
@@ -122,7 +123,7 @@ const inReal = Effect.fnUntraced(function* (
   const { parameters } = plan
   const { pool, queryMs } = parameters
   tell("real: starts PostgreSQL and warms up")
-  const { serviceMs, world, ...about } = yield* real({
+  const { open, serviceMs, ...about } = yield* real({
     connections: connections(plan),
     pool,
     queryMs,
@@ -135,13 +136,25 @@ const inReal = Effect.fnUntraced(function* (
   const bursts: Array<Burst> = []
   for (const it of before) {
     const { variant } = it
-    const [rows, stallMs] = yield* stalls(
-      burst(world, variant, (n) => tell(`real ${variant.letter}`, n, variant.requests)),
+    const [rows, stallMs] = yield* Effect.scoped(
+      Effect.flatMap(open(variant.pool), (world) =>
+        stalls(
+          burst(world, variant, (n) => tell(`real ${variant.letter}`, n, variant.requests)),
+        )),
     )
     const verdict = judge(variant, way, rows, { baseMs: queryMs, stallMs })
     bursts.push({ ...it, real: { rows, figures: figures(rows), verdict } })
   }
   const loads: Array<Goodput> = []
+  let worst = 0
+  const watched = <A>(
+    effect: (world: World) => Effect.Effect<A>,
+  ): Effect.Effect<A, DatabaseStartError.DatabaseStartError> =>
+    Effect.scoped(Effect.gen(function* () {
+      const [value, stallMs] = yield* stalls(effect(yield* open(pool)))
+      worst = Math.max(worst, stallMs)
+      return value
+    }))
   if (plan.load) {
     for (const times of someLoads) {
       tell(`real load ${times} ×`, loads.length, 2 * someLoads.length)
@@ -149,7 +162,8 @@ const inReal = Effect.fnUntraced(function* (
       loads.push(
         ...(yield* Effect.forEach(
           [false, true],
-          (admission) => offer(world, parameters, { times, admission, span: realSpan }),
+          (admission) =>
+            watched((world) => offer(world, parameters, { times, admission, span: realSpan })),
           { concurrency: "unbounded" },
         )),
       )
@@ -159,11 +173,11 @@ const inReal = Effect.fnUntraced(function* (
   const storms = plan.storm
     ? yield* Effect.forEach(
       habits,
-      (habit) => storm(world, parameters, habit, realCourse),
+      (habit) => watched((world) => storm(world, parameters, habit, realCourse)),
       { concurrency: "unbounded" },
     )
     : []
-  return { way, bursts, loads, storms }
+  return { way, bursts, loads, storms, stallMs: worst }
 })
 
 /** How often the event loop is looked at, in milliseconds. */

@@ -74,7 +74,9 @@ export const realVerdict = ({ bursts, parameters, way }: Results): ReadonlyArray
   const [stalled, slow, impossible] = [of("stalled"), of("slower"), of("impossible")]
   if (stalled.length > 0) {
     said.push(
-      `${stalled.join(", ")}: slower than that, but the event loop stood still for up to ${
+      `${
+        stalled.join(", ")
+      }: slower than that, or fewer answers, but the event loop stood still for up to ${
         ms(stall)
       } meanwhile. The machine was busy with something else; this says nothing.`,
     )
@@ -83,7 +85,7 @@ export const realVerdict = ({ bursts, parameters, way }: Results): ReadonlyArray
     said.push(
       `${
         slow.join(", ")
-      }: slower than that, and the event loop went on. PostgreSQL, or the machine, ` +
+      }: slower than that, or fewer answers, and the event loop went on. PostgreSQL, or the machine, ` +
         "was slower than while warming up. Run it again.",
     )
   }
@@ -93,7 +95,8 @@ export const realVerdict = ({ bursts, parameters, way }: Results): ReadonlyArray
     )
   }
   const fewer = bursts.filter(({ predicted, real }) =>
-    real !== undefined && real.figures.ok < predicted.ok
+    real !== undefined && real.figures.ok < predicted.ok &&
+    real.figures.ok === real.verdict.expectedOk
   )
   for (const { predicted, real, variant } of fewer) {
     said.push(
@@ -229,12 +232,22 @@ export const stormVerdict = (storms: ReadonlyArray<Storm>): string => {
     `too, ${percent(both.atTheEnd)}, and ${one(both.amplification)} calls each.`
 }
 
+/** A stall that changes what clients get: half of a usual query. */
+const busyMs = 100
+
 /** All of it, the most important first. */
 export const verdicts = (results: Results): ReadonlyArray<string> => {
   const { loads, storms } = results
   return [
     ...(results.bursts.length > 0 ? [virtualVerdict(results), ...realVerdict(results)] : []),
     ...lessons(results),
+    ...(results.stallMs > busyMs
+      ? [
+        `Load and storm in real time: the event loop stood still for up to ${
+          ms(results.stallMs)
+        }. The machine was busy with something else; their real numbers say little.`,
+      ]
+      : []),
     ...(loads.virtual.length > 0 ? [`Offered load. ${loadVerdict(loads.virtual, results)}`] : []),
     ...(storms.virtual.length > 0 ? [`Retry storm. ${stormVerdict(storms.virtual)}`] : []),
   ]

@@ -107,7 +107,8 @@ export const timeAxis = (until: number, bottom: number, left: number = frame.lef
   const body = marks.flatMap((at, i) => [
     `<path class="rule" d="M${round(x(at))} ${frame.top}V${round(bottom)}"/>`,
     text(x(at), bottom + 15, `${at}${i === marks.length - 1 ? " ms" : ""}`, {
-      anchor: i === 0 ? "start" : "middle",
+      // The last one may stand at the edge.
+      anchor: i === 0 ? "start" : at > until * 0.94 ? "end" : "middle",
       kind: "dim",
     }),
   ])

@@ -65,7 +65,7 @@ export const variants = (parameters: Parameters): ReadonlyArray<Variant> => {
   const known = (ms: number) => ({ _tag: "Pool", ms, expectedMs: queryMs }) as const
   const longer = deadlineMs + Math.ceil(queryMs / 2)
   return [
-    { ...base, letter: "A", id: "unbounded", title: `pool ${pool}, endless line` },
+    { ...base, letter: "A", id: "unbounded", title: `pool ${pool}, all others wait` },
     {
       ...base,
       letter: "B",

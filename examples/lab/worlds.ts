@@ -12,7 +12,13 @@ export const virtual: World = { name: "virtual", query: (ms) => Effect.sleep(ms)
 
 /** A PostgreSQL, and what the way to it costs. */
 export interface Real {
-  readonly world: World
+  /**
+   * A world of its own for one experiment, with so many connections, all open. Its own, because the
+   * database's gate learns how long queries take, and would carry it on into the next one.
+   */
+  readonly open: (
+    connections: number,
+  ) => Effect.Effect<World, DatabaseStartError.DatabaseStartError, Scope.Scope>
   /** Where it runs, without a password. */
   readonly server: string
   readonly version: string
@@ -46,48 +52,65 @@ export const real = Effect.fn("lab.real")(function* (
   const url = Option.isSome(variable)
     ? Redacted.make(variable.value)
     : (yield* EmbeddedPostgres.make({ progress: () => Effect.void })).url
-  const db = yield* Database.make({
-    url,
-    name: "lab database",
-    maxConnections: connections,
-    queueCapacity: 100_000,
-    statementTimeout: "1 hour",
-  })
-  const [about] = yield* Effect.orDie(db.sql<{ version: string; most: number; used: number }>`
-    select current_setting('server_version') as version,
-      current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int as most,
-      (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as used`)
-  const room = about!.most - about!.used
-  // One is open already.
-  if (connections > room + 1) {
+  let opened = 0
+  const connect = (maxConnections: number) =>
+    Database.make({
+      url,
+      name: `lab database ${++opened}`,
+      maxConnections,
+      queueCapacity: 100_000,
+      statementTimeout: "1 hour",
+    })
+  const query = (db: Database.Database, ms: number) =>
+    Effect.asVoid(db.execute`select pg_sleep(${ms / 1000}::float8)`)
+  const timed = (db: Database.Database, ms: number) =>
+    Effect.gen(function* () {
+      const begin = yield* now
+      yield* Effect.orDie(query(db, ms))
+      return (yield* now) - begin
+    })
+  const all = (db: Database.Database, count: number, ms: number) =>
+    Effect.all(Array.from({ length: count }, () => timed(db, ms)), { concurrency: "unbounded" })
+  const about = yield* Effect.scoped(Effect.gen(function* () {
+    const db = yield* connect(1)
+    const [row] = yield* Effect.orDie(
+      db.sql<{ readonly version: string; readonly room: number }>`
+      select current_setting('server_version') as version,
+        current_setting('max_connections')::int
+          - current_setting('superuser_reserved_connections')::int
+          - (select count(*)::int from pg_stat_activity where backend_type = 'client backend') as room`,
+    )
+    return row!
+  }))
+  if (connections > about.room) {
     return yield* Effect.fail(
       new Unsuitable(
         `Cannot run in real time: the experiments need ${connections} connections, and PostgreSQL ` +
-          `has ${room} left of max_connections. Use a smaller --pool, or --virtual.`,
+          `has ${about.room} left of its max_connections. Use a smaller --pool, or --virtual.`,
       ),
     )
   }
-  const query = (ms: number) => Effect.asVoid(db.execute`select pg_sleep(${ms / 1000}::float8)`)
-  const timed = (ms: number) =>
-    Effect.gen(function* () {
-      const begin = yield* now
-      yield* Effect.orDie(query(ms))
-      return (yield* now) - begin
-    })
-  const all = (count: number, ms: number) =>
-    Effect.all(Array.from({ length: count }, () => timed(ms)), { concurrency: "unbounded" })
-  // Opens every connection, and lets the engine compile what will be measured.
-  yield* all(connections, 20)
-  yield* all(connections, 1)
-  const trips: Array<number> = []
-  for (let i = 0; i < 30; i++) trips.push(yield* timed(0))
-  const serviceMs = [...(yield* all(pool, queryMs)), ...(yield* all(pool, queryMs))]
+  const open = Effect.fnUntraced(function* (count: number) {
+    const db = yield* connect(count)
+    // Opens every connection.
+    yield* all(db, count, 20)
+    return { name: "real", query: (ms) => query(db, ms) } satisfies World
+  })
+  const measured = yield* Effect.scoped(Effect.gen(function* () {
+    const db = yield* connect(pool)
+    // Lets the engine compile what will be measured.
+    for (let i = 0; i < 3; i++) yield* all(db, pool, 10)
+    const trips: Array<number> = []
+    for (let i = 0; i < 30; i++) trips.push(yield* timed(db, 0))
+    const serviceMs = [...(yield* all(db, pool, queryMs)), ...(yield* all(db, pool, queryMs))]
+    return { trips: trips.sort((a, b) => a - b), serviceMs: serviceMs.sort((a, b) => a - b) }
+  }))
   const { host, pathname } = new URL(Redacted.value(url))
   return {
-    world: { name: "real", query },
+    open,
     server: Option.isSome(variable) ? `${host}${pathname}` : "embedded",
-    version: about!.version,
-    roundTripMs: trips.sort((a, b) => a - b)[trips.length >> 1]!,
-    serviceMs: serviceMs.sort((a, b) => a - b),
+    version: about.version,
+    roundTripMs: measured.trips[measured.trips.length >> 1]!,
+    serviceMs: measured.serviceMs,
   }
 }, Effect.provide(Logger.layer([])))
