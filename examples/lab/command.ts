@@ -132,6 +132,6 @@ export const main = (
     Effect.catch((error) =>
       Effect.succeed(error._tag === "ShowHelp" && error.errors.length === 0 ? 0 : 2)
     ),
-    Effect.provide(environment),
+    Effect.provide(environment(out, err)),
   )
 }

@@ -152,41 +152,42 @@ const help = (doc: HelpDoc.HelpDoc): string => {
   ].join("\n")
 }
 
-const presenter: CliOutput.Presenter = {
-  present: (event) =>
+const presenter = (out: (text: string) => void, err: (text: string) => void) => ({
+  present: (event: CliOutput.Presenter.Event) =>
     Effect.sync(() => {
       switch (event._tag) {
         case "Help":
-          return console.log(help(event.helpDoc))
+          return out(help(event.helpDoc))
         case "InvalidInvocation":
-          for (const { message } of event.errors) console.error(message)
-          return console.error("See deno task lab --help.")
+          for (const { message } of event.errors) err(`${message}\n`)
+          return err("See deno task lab --help.\n")
         case "Version":
-          return console.log(`${event.name} ${event.version}`)
+          return out(`${event.name} ${event.version}`)
       }
     }),
-}
+})
 
 /** What `effect/cli` wants to have. The laboratory asks nothing, and reads no file by a flag. */
-export const environment = Layer.mergeAll(
-  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] }),
-  CliOutput.layerPresenter(presenter),
-  FileSystem.layerNoop({}),
-  Path.layer,
-  Stdio.layerTest({}),
-  Layer.succeed(
-    Terminal.Terminal,
-    Terminal.make({
-      columns: Effect.succeed(80),
-      rows: Effect.succeed(24),
-      size: Effect.die("The laboratory asks nothing."),
-      readInput: Effect.die("The laboratory asks nothing."),
-      readLine: Effect.die("The laboratory asks nothing."),
-      display: () => Effect.void,
-    }),
-  ),
-  Layer.succeed(
-    ChildProcessSpawner.ChildProcessSpawner,
-    ChildProcessSpawner.make(() => Effect.die("The laboratory starts nothing by itself.")),
-  ),
-)
+export const environment = (out: (text: string) => void, err: (text: string) => void) =>
+  Layer.mergeAll(
+    CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version] }),
+    CliOutput.layerPresenter(presenter(out, err)),
+    FileSystem.layerNoop({}),
+    Path.layer,
+    Stdio.layerTest({}),
+    Layer.succeed(
+      Terminal.Terminal,
+      Terminal.make({
+        columns: Effect.succeed(80),
+        rows: Effect.succeed(24),
+        size: Effect.die("The laboratory asks nothing."),
+        readInput: Effect.die("The laboratory asks nothing."),
+        readLine: Effect.die("The laboratory asks nothing."),
+        display: () => Effect.void,
+      }),
+    ),
+    Layer.succeed(
+      ChildProcessSpawner.ChildProcessSpawner,
+      ChildProcessSpawner.make(() => Effect.die("The laboratory starts nothing by itself.")),
+    ),
+  )

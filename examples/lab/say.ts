@@ -136,7 +136,9 @@ export const lessons = (results: Results): ReadonlyArray<string> => {
         g === undefined ? "" : " and G"
       }. The pool knows the deadline: it refuses ${figures.refused}${
         g === undefined ? "" : ` (G, with ${ms(patienceMs(g))}: ${g.virtual.figures.refused})`
-      } at 0 ms, before they cost anything, and answers all that it lets in. Thrown away: ${
+      } at ${
+        ms(figures.lastRefusal ?? 0)
+      }, before they cost anything, and answers all that it lets in. Thrown away: ${
         queries(figures.wastedQueries + (g?.virtual.figures.wastedQueries ?? 0))
       }. It keeps a reserve of 2 %, so it does not bet on a tie.`,
     )
