@@ -78,7 +78,7 @@ describe("deno task lab in real time", () => {
       const url = yield* TestDatabase.url
       const child = new Deno.Command(Deno.execPath(), {
         args: [
-          ...["run", "--no-prompt", "--quiet", "-P=lab", "examples/lab/main.ts"],
+          ...["run", "--no-prompt", "--quiet", "-P=start", "examples/lab/main.ts"],
           ...["--variants", "A", "--query", "20000", "--requests", "20"],
         ],
         cwd: root,
