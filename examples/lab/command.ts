@@ -62,7 +62,7 @@ const printed = (results: Results, plots: boolean): string =>
   [
     ...verdicts(results),
     ...tables(results).map(text),
-    ...(plots ? terminalPlots(results, "virtual") : []),
+    ...(plots ? [...terminalPlots(results, "virtual"), ...terminalPlots(results, "real")] : []),
   ].join("\n\n")
 
 /** Runs with these arguments; the exit code. */

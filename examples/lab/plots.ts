@@ -212,9 +212,10 @@ const outcomes = (bursts: ReadonlyArray<readonly [Burst, Measured]>, world: Worl
         x += wide
         return count === 0 ? [] : [
           rect(at, y, wide - 1, high, ink),
-          wide < 26
-            ? ""
-            : text(at + wide / 2, y + 14, grouped(count), { anchor: "middle", kind: "on" }),
+          wide < 26 ? "" : text(at + wide / 2, y + 14, grouped(count), {
+            anchor: "middle",
+            kind: ink === "idle" ? "on-idle" : "on",
+          }),
         ]
       }),
     ]

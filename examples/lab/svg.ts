@@ -19,7 +19,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI",sans-serif;fill:var(--text)}
 .page{fill:var(--page)}.rule{stroke:var(--rule);fill:none}.axis{stroke:var(--dim);fill:none}
 .good{fill:var(--good)}.bad{fill:var(--bad)}.idle{fill:var(--idle)}.line{fill:var(--line)}
 .s-good{stroke:var(--good)}.s-bad{stroke:var(--bad)}.s-idle{stroke:var(--idle)}.s-line{stroke:var(--line)}
-.curve{fill:none;stroke-width:2;stroke-linejoin:round}.dash{stroke-dasharray:5 3}.on{fill:var(--page);font-size:11px;font-weight:600}`
+.curve{fill:none;stroke-width:2;stroke-linejoin:round}.dash{stroke-dasharray:5 3}.on{fill:var(--page);font-size:11px;font-weight:600}.on-idle{fill:var(--text);font-size:11px;font-weight:600}`
 
 /** All plots are that wide, in units in which text is 12 high: readable on a telephone too. */
 export const width = 420
@@ -71,7 +71,7 @@ export const picture = (
       ? `<path class="curve dash s-${ink}" d="M${x} 32h14"/>`
       : `<rect class="${ink}" x="${x}" y="28" width="14" height="8" rx="2"/>`
     const label = text(x + 19, 36, name, { kind: "dim" })
-    x += 19 + name.length * 5.7 + 14
+    x += 19 + name.length * 6.1 + 14
     return [mark, label]
   })
   return [
@@ -108,7 +108,7 @@ export const timeAxis = (until: number, bottom: number, left: number = frame.lef
     `<path class="rule" d="M${round(x(at))} ${frame.top}V${round(bottom)}"/>`,
     text(x(at), bottom + 15, `${at}${i === marks.length - 1 ? " ms" : ""}`, {
       // The last one may stand at the edge.
-      anchor: i === 0 ? "start" : at > until * 0.94 ? "end" : "middle",
+      anchor: i === 0 ? "start" : at > until * 0.97 ? "end" : "middle",
       kind: "dim",
     }),
   ])

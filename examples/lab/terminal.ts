@@ -37,7 +37,7 @@ const axis = (until: number, indent: number): string => {
   return `${" ".repeat(indent)}0${ms(until / 2).padStart(half)}${ms(until).padStart(half)}`
 }
 
-const waterfall = ([{ variant }, { rows }]: Found[number]): string => {
+const waterfall = ([{ variant }, { rows }]: Found[number], world: World): string => {
   const until = end(rows)
   const every = Math.ceil(rows.length / 20)
   const lines = rows.flatMap((row, n) => {
@@ -53,7 +53,7 @@ const waterfall = ([{ variant }, { rows }]: Found[number]): string => {
     return [`${String(n + 1).padStart(6)} ${life}${mark}`]
   })
   return [
-    `Waterfall of ${variant.letter}, each ${
+    `Waterfall of ${variant.letter}, ${world}, each ${
       every === 1 ? "" : `${every}th `
     }request: · waits  █ query  ▒ thrown away  × refused  ‹ left`,
     ...lines,
@@ -76,7 +76,7 @@ const depth = (found: Found): string => {
   ].join("\n")
 }
 
-const totals = ([{ variant }, { rows }]: Found[number]): string => {
+const totals = ([{ variant }, { rows }]: Found[number], world: World): string => {
   const ok = rows.filter(({ outcome }) => outcome === "ok")
   const bin = variant.queryMs / 4
   const counts = new Map<number, number>()
@@ -87,7 +87,7 @@ const totals = ([{ variant }, { rows }]: Found[number]): string => {
   const top = Math.max(1, ...counts.values())
   let seen = 0
   return [
-    `How long answers of ${variant.letter} took: how many from then on for ${
+    `How long answers of ${variant.letter} took, ${world}: how many from then on for ${
       ms(bin)
     }, and the part of all so far`,
     ...[...counts].sort(([a], [b]) => a - b).slice(0, 40).map(([at, count]) => {
@@ -136,7 +136,7 @@ const goodput = ({ loads, parameters }: Results): string => {
   ].join("\n")
 }
 
-/** The six plots of one world. */
+/** The six plots in virtual time; for real time the two that differ most. */
 export const terminalPlots = (results: Results, world: World): ReadonlyArray<string> => {
   const found: Found = results.bursts.flatMap((burst) => {
     const here = burst[world]
@@ -145,12 +145,11 @@ export const terminalPlots = (results: Results, world: World): ReadonlyArray<str
   const of = (letters: string) => found.filter(([{ variant }]) => letters.includes(variant.letter))
   const or = (some: Found) => some.length > 0 ? some : found.slice(0, 1)
   return [
-    ...or(of("B")).map(waterfall),
+    ...or(of("B")).map((it) => waterfall(it, world)),
     ...(found.length === 0 ? [] : [
-      depth(or(of("ABD"))),
-      ...or(of("A")).map(totals),
-      slots(found),
-      outcomes(found),
+      ...(world === "real" ? [] : [depth(or(of("ABD")))]),
+      ...or(of("A")).map((it) => totals(it, world)),
+      ...(world === "real" ? [] : [slots(found), outcomes(found)]),
     ]),
     ...(results.loads.virtual.length > 0 && world === "virtual" ? [goodput(results)] : []),
   ]

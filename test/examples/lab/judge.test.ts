@@ -11,7 +11,7 @@ const way: Way = {
   medianMs: 203,
   longestMs: 210,
 }
-const [unbounded, , oneMore] = variants(defaults)
+const [unbounded, deadline, oneMore] = variants(defaults)
 const calm = { baseMs: 200, stallMs: 3 }
 
 /** A hundred answers in waves of ten, each of that many milliseconds. */
@@ -52,6 +52,9 @@ describe("the verdict on real time", () => {
     const found = judge(oneMore!, way, waves(203, 40), calm)
     expect(found).toMatchObject({ kind: "within", expectedOk: 40 })
     expect(judge(oneMore!, way, waves(203, 30), calm).kind).toBe("stalled")
+    // The last of a hundred began 9.9 ms after the first, and leaves that much later.
     expect(judge(oneMore!, way, waves(200, 60), calm).kind).toBe("impossible")
+    expect(judge(deadline!, way, waves(200, 50), calm).kind).toBe("within")
+    expect(judge(deadline!, way, waves(200, 51), calm).kind).toBe("impossible")
   })
 })

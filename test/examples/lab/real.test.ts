@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted } from "effect"
 import { main, objection } from "../../../examples/lab/command.ts"
+import { mostOk } from "../../../examples/lab/judge.ts"
 import type { Results } from "../../../examples/lab/results.ts"
 import { plan, realTime } from "../../../examples/lab/run.ts"
 import { defaults, ids } from "../../../examples/lab/variants.ts"
@@ -35,12 +36,12 @@ describe("deno task lab in real time", () => {
         const json = yield* run(url, ...small, "--queue", "10", "--variants", "A,B,D,F", "--json")
         const results = JSON.parse(json.out) as Results
         expect(json.code).toBe(0)
-        const [a, b, d, f] = results.bursts.map(({ real }) => real!.figures)
-        for (const { predicted, real, variant } of results.bursts) {
+        const [a, b, d] = results.bursts.map(({ real }) => real!.figures)
+        for (const { real, variant } of results.bursts) {
           const { failed, ok, refused, timedOut } = real!.figures
           expect(ok + timedOut + refused, variant.letter).toBe(variant.requests)
           expect(failed, variant.letter).toBe(0)
-          expect(ok, variant.letter).toBeLessThanOrEqual(predicted.ok)
+          expect(ok, variant.letter).toBeLessThanOrEqual(mostOk(variant, real!.rows))
           expect(real!.verdict.kind, variant.letter).not.toBe("impossible")
           const ended = real!.rows.filter(({ outcome }) => outcome === "ok")
             .map(({ ended }) => ended).sort((a, b) => a - b)
@@ -48,8 +49,8 @@ describe("deno task lab in real time", () => {
           expect(early, variant.letter).toEqual([])
         }
         expect([a!.ok, a!.makespan >= 6 * 60 - 1]).toEqual([30, true])
-        expect([b!.refused, d!.timedOut, f!.timedOut]).toEqual([0, 0, 0])
-        expect(f!.refused).toBeGreaterThanOrEqual(20)
+        // In B nobody but the client knows its deadline, in D there is none.
+        expect([b!.refused, d!.timedOut]).toEqual([0, 0])
         expect(results.way!.medianMs).toBeGreaterThanOrEqual(59)
 
         const text = yield* run(url, ...small, "--variants", "A", "--no-plots")
