@@ -40,7 +40,7 @@ const lucky = Effect.gen(function* () {
 
 // A child that never holds: three restarts in five seconds, and the supervisor gives up.
 let tries = 0
-const broken = Effect.suspend(() => Effect.die(new Error(`no such table, try ${++tries}`)))
+const broken = Effect.andThen(Effect.sync(() => ++tries), Effect.die(new Error("no such table")))
 const hopeless = Supervisor.run({ name: "hopeless", children: [{ id: "broken", effect: broken }] })
   .pipe(
     Effect.catchTag(

@@ -7,7 +7,6 @@ import { Console, Effect, Layer, Logger, Option, Schema } from "effect"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
-
 const leave = async (url: string, when: Promise<unknown>) => {
   const client = new AbortController()
   fetch(url, { signal: client.signal }).catch(() => console.log("client: leaves"))
@@ -16,12 +15,14 @@ const leave = async (url: string, when: Promise<unknown>) => {
 }
 
 // With promises: nobody tells the handler. It works on for a client that is not there.
+const asked = Promise.withResolvers<void>()
 const bare = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, async () => {
+  asked.resolve()
   await pause(200)
   console.log("promise: the report is done, for nobody")
   return new Response("report")
 })
-await leave(`http://127.0.0.1:${bare.addr.port}`, pause(50))
+await leave(`http://127.0.0.1:${bare.addr.port}`, asked.promise)
 await bare.shutdown()
 
 const endpoints = HttpApiGroup.make("reports").add(
@@ -51,8 +52,8 @@ const program = Effect.gen(function* () {
   const { port } = yield* Server.Server
   const url = `http://127.0.0.1:${port}`
   const running = () => fetch(`${url}/running`).then((response) => response.json())
-  const until = async (n: number) => {
-    for (let tries = 0; tries < 25 && await running() !== n; tries++) await pause(20)
+  const until = async (n: number, end = performance.now() + 2000) => {
+    while (performance.now() < end && await running() !== n) await pause(20)
   }
   yield* Effect.promise(() => leave(`${url}/report`, until(1)))
   yield* Effect.promise(() => until(0))
