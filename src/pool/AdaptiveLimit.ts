@@ -33,7 +33,7 @@ export interface AdaptiveLimit {
    * that is a `DeadlineExceeded`, a timeout of Effect, and an error that asks for less (status 429 or
    * 503, or a field `retryAfterMs`). Other failures and cancels teach it nothing.
    *
-   * **Fails with** – `Refused`: `QueueFull`, `Infeasible`, `Late`, `Closed`.
+   * **Fails with** – `Refused`: `QueueFull`, `Displaced`, `Infeasible`, `Late`, `Closed`.
    *
    * **Interruption** – as for `Bulkhead.use`: the slot comes back after the effect's finalizers.
    */

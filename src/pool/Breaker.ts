@@ -6,8 +6,8 @@
  *
  * @module
  */
-import type { Exit, Schedule } from "effect"
-import { Clock, type Duration, Effect, type Scope, type Stream } from "effect"
+import type { Exit } from "effect"
+import { Clock, Effect, type Scope, type Stream } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { fromRefusal, type Refused } from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
@@ -16,6 +16,7 @@ import {
   type Listeners,
   makeCircuit,
   outcomeOf,
+  type Settings,
   type State,
   stateOf,
   tell,
@@ -24,7 +25,7 @@ import {
 } from "./breaking.ts"
 import { type Circuit, type Outcome, refused } from "./circuit.ts"
 
-export type { State, Transition } from "./breaking.ts"
+export type { Settings, State, Transition } from "./breaking.ts"
 export type { Outcome, Phase } from "./circuit.ts"
 
 /**
@@ -65,46 +66,6 @@ export interface Breaker {
    * the oldest ones.
    */
   readonly transitions: Stream.Stream<Transition>
-}
-
-/**
- * When a circuit opens and how it closes again.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Settings {
-  /**
-   * The calls that are looked at: those of the last so much time (exact to a tenth of it), or the
-   * last so many. Default 10 seconds: with little traffic, a number of calls would be old news.
-   */
-  readonly window?: Duration.Input | { readonly calls: number } | undefined
-  /** With fewer calls in the window it stays closed. Default 20: below that, chance decides. */
-  readonly minimumCalls?: number | undefined
-  /** Opens at this share of failures, above 0 and up to 1. Default 0.5. */
-  readonly failureRate?: number | undefined
-  /** A call that takes longer is slow. Default: none is; only you know what slow means here. */
-  readonly slowAfter?: Duration.Input | undefined
-  /** Opens at this share of slow calls, above 0 and up to 1. Default 0.8. */
-  readonly slowRate?: number | undefined
-  /**
-   * How long it stays open; of a schedule, its n-th delay for the n-th opening in a row, of which the
-   * 16th repeats. Default 1, 2, 4, 8, 16, then 30 seconds: a short fault costs a second, a long one
-   * few probes. It begins anew once the circuit has been closed for as long as it was last open.
-   */
-  readonly openFor?: Duration.Input | Schedule.Schedule<unknown, unknown> | undefined
-  /**
-   * An opening lasts between `1 - jitter` and 1 times that, so that many clients do not come back at
-   * once. From 0 to 1. Default 0.2.
-   */
-  readonly jitter?: number | undefined
-  /** Calls that are let through half-open, in all; their rates decide. Default 3. */
-  readonly probes?: number | undefined
-  /**
-   * How long probes may be in flight before the circuit opens again: one that never answers must not
-   * keep it half-open. Default 10 seconds.
-   */
-  readonly probeTimeout?: Duration.Input | undefined
 }
 
 /**

@@ -60,9 +60,9 @@ export interface Dependency {
    * its caller's deadline ended after more than three times the p95 met a call that hangs.
    *
    * **Fails with** – the effect's own errors; `Refused`: `BreakerOpen`, `Throttled`, `QueueFull`,
-   * `Infeasible`, `Late`, `Closed`; `DeadlineExceeded` when an attempt, or the call with a deadline
-   * of its own, took too long. Dies with `ReentrantAcquire` when the caller already runs in a slot of
-   * this dependency.
+   * `Displaced`, `Infeasible`, `Late`, `Closed`; `DeadlineExceeded` when an attempt, or the call with a
+   * deadline of its own, took too long. Dies with `ReentrantAcquire` when the caller already runs in a
+   * slot of this dependency.
    *
    * **Interruption** – interrupts what runs, ends any wait, and gives back what was taken.
    */

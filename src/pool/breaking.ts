@@ -8,23 +8,53 @@ import { Circuit, type CircuitOptions, type Outcome, type Phase } from "./circui
 /** Openings in a row that differ in length; the last one repeats. */
 const openings = 16
 
-/** Settings of a circuit, whoever has one. */
-export interface CircuitSettings {
+/**
+ * When a circuit opens and how it closes again.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Settings {
+  /**
+   * The calls that are looked at: those of the last so much time (exact to a tenth of it), or the
+   * last so many. Default 10 seconds: with little traffic, a number of calls would be old news.
+   */
   readonly window?: Duration.Input | { readonly calls: number } | undefined
+  /** With fewer calls in the window it stays closed. Default 20: below that, chance decides. */
   readonly minimumCalls?: number | undefined
+  /**
+   * Opens at this share of failures, above 0 and up to 1. Default 0.5. It is looked at when a call has
+   * failed or was slow: a good call never opens it.
+   */
   readonly failureRate?: number | undefined
+  /** A call that takes longer is slow. Default: none is; only you know what slow means here. */
   readonly slowAfter?: Duration.Input | undefined
+  /** Opens at this share of slow calls, above 0 and up to 1. Default 0.8. */
   readonly slowRate?: number | undefined
+  /**
+   * How long it stays open; of a schedule, its n-th delay for the n-th opening in a row, of which the
+   * 16th repeats. Default 1, 2, 4, 8, 16, then 30 seconds: a short fault costs a second, a long one
+   * few probes. It begins anew once the circuit has been closed for as long as it was last open.
+   */
   readonly openFor?: Duration.Input | Schedule.Schedule<unknown, unknown> | undefined
+  /**
+   * An opening lasts between `1 - jitter` and 1 times that, so that many clients do not come back at
+   * once. From 0 to 1. Default 0.2.
+   */
   readonly jitter?: number | undefined
+  /** Calls that are let through half-open, in all; their rates decide. Default 3. */
   readonly probes?: number | undefined
+  /**
+   * How long probes may be in flight before the circuit opens again: one that never answers must not
+   * keep it half-open. Default 10 seconds.
+   */
   readonly probeTimeout?: Duration.Input | undefined
 }
 
 /** Checks the settings, and makes the circuit. Dies with a sentence when one makes no sense. */
 export const makeCircuit = (
   what: string,
-  settings: CircuitSettings,
+  settings: Settings,
   onTransition: (from: Phase, to: Phase, at: number) => void,
 ): Effect.Effect<Circuit> =>
   Effect.withFiber((fiber) =>
@@ -57,7 +87,7 @@ export const makeCircuit = (
     })
   )
 
-const windowOf = (what: string, window: NonNullable<CircuitSettings["window"]>) => {
+const windowOf = (what: string, window: NonNullable<Settings["window"]>) => {
   if (typeof window === "object" && "calls" in window) {
     return { calls: whole(what, "window.calls", window.calls) }
   }
@@ -88,7 +118,7 @@ const positive = (what: string, name: string, input: Duration.Input): number => 
  */
 const lengths = (
   what: string,
-  openFor: CircuitSettings["openFor"],
+  openFor: Settings["openFor"],
 ): Effect.Effect<ReadonlyArray<number>> => {
   if (openFor !== undefined && !Schedule.isSchedule(openFor)) {
     return Effect.sync(() => [positive(what, "openFor", openFor as Duration.Input)])

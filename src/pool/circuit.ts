@@ -35,8 +35,10 @@ export const refused = -1
  *
  * - Each phase has a generation, and each call carries that in which it began: an outcome of another
  *   generation changes nothing, so calls from before the opening cannot close or re-open it.
- * - Half-open lets so many calls through in all, not one after the other for ever, and gives those
- *   in flight so much time: a probe that hangs counts as a failure. There is no timer that concurrent
+ * - A call that was neither a failure nor slow never opens it. Good calls that have grown too old make
+ *   the share of failures grow too; whether they matter still, the next bad call says.
+ * - Half-open lets so many calls through in all, not one after the other for ever, and gives each of
+ *   them so much time: a probe that hangs opens it again. There is no timer that concurrent
  *   failures could cancel: the phase is a function of the time.
  * - The phase ends as soon as the rest of the probes cannot change the answer.
  */
@@ -46,14 +48,14 @@ export class Circuit {
   #window: Window
   #phase: Phase = "closed"
   #generation = 0
+  #tokens = 0
   /** End of the opening. */
   #until = 0
   #openings = 0
   #lastOpenMs = 0
   #closedAt = -Infinity
-  /** Probes in flight, and since when there have been some without a break. */
-  #pending = 0
-  #pendingSince = 0
+  /** Since when each probe has been in flight, by its token; the oldest is the first. */
+  readonly #probing = new Map<number, number>()
   #settled = 0
   #failed = 0
   #slow = 0
@@ -68,17 +70,18 @@ export class Circuit {
   enter(now: number): number {
     this.#advance(now)
     if (this.#phase === "half-open") {
-      if (this.#pending + this.#settled >= this.#options.probes) return this.#refuse()
-      if (this.#pending === 0) this.#pendingSince = now
-      this.#pending++
-    } else if (this.#phase === "open") return this.#refuse()
-    return this.#generation
+      if (this.#probing.size + this.#settled >= this.#options.probes) return this.#refuse()
+      const token = ++this.#tokens
+      this.#probing.set(token, now)
+      return token
+    }
+    return this.#phase === "open" ? this.#refuse() : this.#generation
   }
 
   /** Whether a call that has waited since it got its token may still begin; one that may not is counted. */
   admits(token: number, now: number): boolean {
     this.#advance(now)
-    if (token === this.#generation || this.#phase === "closed") return true
+    if (this.#phase === "closed" || this.#probing.has(token)) return true
     this.refusals++
     return false
   }
@@ -86,19 +89,19 @@ export class Circuit {
   /** Told once for each token. */
   settle(token: number, now: number, outcome: Outcome, elapsedMs: number): void {
     this.#advance(now)
-    if (token !== this.#generation) return
+    const probe = this.#probing.delete(token)
+    if (outcome === "ignored" || !probe && token !== this.#generation) return
     const failed = outcome === "failure"
     const slow = elapsedMs > this.#options.slowAfterMs
-    if (this.#phase === "half-open") {
-      this.#pending--
-      if (outcome === "ignored") return
+    if (probe) {
       this.#settled++
       if (failed) this.#failed++
       if (slow) this.#slow++
       this.#judgeProbes(now)
-    } else if (outcome !== "ignored") {
+    } else {
       this.#window.record(now, failed, slow)
-      if (this.#bad(this.#window.calls, this.#window.failures, this.#window.slow)) this.#open(now)
+      const { calls, failures, slow: slowCalls } = this.#window
+      if ((failed || slow) && this.#bad(calls, failures, slowCalls)) this.#open(now)
     }
   }
 
@@ -112,9 +115,9 @@ export class Circuit {
     this.#advance(now)
     if (this.#phase === "open") return this.#until - now
     if (this.#phase === "closed") return 0
-    if (this.#pending + this.#settled < this.#options.probes) return 0
-    // Its probes decide; at the latest when their time is up.
-    return Math.max(1, this.#pendingSince + this.#options.probeMs - now)
+    if (this.#probing.size + this.#settled < this.#options.probes) return 0
+    // Its probes decide; at the latest when the time of the oldest is up.
+    return Math.max(1, this.#overdueAt() - now)
   }
 
   /** Share of failures and of slow calls in the window, and how many calls these are. */
@@ -129,7 +132,7 @@ export class Circuit {
   }
 
   get pending(): number {
-    return this.#phase === "half-open" ? this.#pending : 0
+    return this.#probing.size
   }
 
   #bad(calls: number, failures: number, slow: number): boolean {
@@ -150,11 +153,14 @@ export class Circuit {
 
   #advance(now: number): void {
     if (this.#phase === "closed") return
-    const { probeMs } = this.#options
-    if (this.#phase === "half-open" && this.#pending > 0 && now - this.#pendingSince >= probeMs) {
-      this.#open(this.#pendingSince + probeMs)
-    }
+    if (this.#phase === "half-open" && now >= this.#overdueAt()) this.#open(this.#overdueAt())
     if (this.#phase === "open" && now >= this.#until) this.#to("half-open", this.#until)
+  }
+
+  /** When the oldest probe has had its time; never while there is none. */
+  #overdueAt(): number {
+    for (const since of this.#probing.values()) return since + this.#options.probeMs
+    return Infinity
   }
 
   #open(at: number): void {
@@ -176,9 +182,9 @@ export class Circuit {
   #to(phase: Phase, at: number): void {
     const from = this.#phase
     this.#phase = phase
-    this.#generation++
-    this.#pending =
-      this.#settled =
+    this.#generation = ++this.#tokens
+    this.#probing.clear()
+    this.#settled =
       this.#failed =
       this.#slow =
         0

@@ -40,10 +40,28 @@ describe("a circuit", () => {
   describe("closed", () => {
     it("opens at its share of failures, not below its number of calls", () => {
       const circuit = make()
-      times(3, () => call(circuit, 0, "failure"))
-      expect(circuit.phase(0)).toBe("closed")
       call(circuit, 0, "success")
+      times(2, () => call(circuit, 0, "failure"))
+      expect(circuit.phase(0)).toBe("closed")
+      call(circuit, 0, "failure")
       expect(circuit.phase(0)).toBe("open")
+    })
+
+    // Polly and gobreaker look after a failure only, resilience4j after each call.
+    it("is not opened by a good call, be it that older good ones are forgotten or that it is enough", () => {
+      const recovered = make()
+      times(10, () => call(recovered, 0, "success"))
+      times(8, () => call(recovered, 5000, "failure"))
+      times(3, () => call(recovered, 12_000, "success"))
+      expect([recovered.phase(12_000), recovered.rates(12_000).failure]).toEqual(["closed", 8 / 11])
+      call(recovered, 12_000, "failure")
+      expect(recovered.phase(12_000)).toBe("open")
+      const few = make()
+      times(3, () => call(few, 0, "failure"))
+      call(few, 0, "success")
+      expect(few.phase(0)).toBe("closed")
+      call(few, 0, "failure")
+      expect(few.phase(0)).toBe("open")
     })
 
     it("stays closed below its share", () => {
@@ -148,6 +166,26 @@ describe("a circuit", () => {
       expect(circuit.phase(8000)).toBe("half-open")
     })
 
+    it("gives each probe a time of its own, also after an older one has ended", () => {
+      const circuit = broken({ probeMs: 10_000, slowAfterMs: Infinity })
+      const old = circuit.enter(1000)
+      const young = circuit.enter(10_500)
+      circuit.settle(old, 10_900, "success", 9900)
+      expect([circuit.phase(11_000), circuit.phase(20_499)]).toEqual(["half-open", "half-open"])
+      circuit.settle(young, 20_499, "success", 9999)
+      expect(circuit.phase(20_499)).toBe("closed")
+      // The older of those that are left decides, whichever ended.
+      const three = broken({ probeMs: 10_000, slowAfterMs: Infinity })
+      const [first, second] = [1000, 2000, 3000].map((now) => three.enter(now))
+      three.settle(second!, 4000, "success", 2000)
+      expect(three.phase(10_999)).toBe("half-open")
+      three.settle(first!, 10_999, "ignored", 9999)
+      expect(three.opensIn(10_999)).toBe(0)
+      three.enter(10_999)
+      expect(three.opensIn(10_999)).toBe(2001)
+      expect([three.phase(12_999), three.phase(13_000)]).toEqual(["half-open", "open"])
+    })
+
     it("ignores the probe that ends after its time", () => {
       const circuit = broken()
       const hung = circuit.enter(1000)
@@ -217,8 +255,10 @@ describe("a circuit", () => {
       } as const
       let now = 0
       const circuit = make(options)
-      const open: Array<{ readonly token: number; readonly since: number }> = []
-      let generation = -1
+      const open: Array<
+        { readonly token: number; readonly since: number; readonly after: number }
+      > = []
+      let opening = -1
       let probing = 0
       for (let i = 0; i < 400; i++) {
         now += Math.floor(u() < 0.05 ? u() * 8000 : u() * 200)
@@ -228,15 +268,17 @@ describe("a circuit", () => {
           if (phase === "open" && token !== refused) throw new Error(`seed ${seed}: ran while open`)
           if (phase === "closed" && token === refused) throw new Error(`seed ${seed}: refused`)
           if (token === refused) continue
-          open.push({ token, since: now })
-          if (token !== generation) [generation, probing] = [token, 0]
+          // The phase it began in: nothing happens between two transitions.
+          open.push({ token, since: now, after: log.length })
+          if (log.length !== opening) [opening, probing] = [log.length, 0]
           if (phase === "half-open" && ++probing > options.probes) {
             throw new Error(`seed ${seed}: ${probing} probes`)
           }
         } else if (open.length > 0 && u() < 0.8) {
           const [ended] = open.splice(Math.floor(u() * open.length), 1)
           const outcome = u() < 0.5 ? "failure" : u() < 0.8 ? "success" : "ignored"
-          const probe = ended!.token === generation && circuit.phase(now) === "half-open"
+          const probe = circuit.phase(now) === "half-open" && ended!.after === log.length
+          if (probe && now - ended!.since >= 5000) throw new Error(`seed ${seed}: an overdue probe`)
           circuit.settle(ended!.token, now, outcome, now - ended!.since)
           if (probe && outcome === "ignored") probing--
         }
