@@ -141,7 +141,8 @@ const RefusedBase: Schema.Class<
  * A refusal in the error channel: work was turned away by a bounded thing before it cost anything.
  *
  * **Details** – over HTTP it becomes a 503 problem with the same numbers and a jittered
- * `Retry-After`.
+ * `Retry-After`. A typed client of a Weir service gets that problem back as a `Refused` too;
+ * {@link isOwn} tells the two apart.
  *
  * @category errors
  * @since 0.1.0
@@ -155,16 +156,35 @@ export class Refused extends RefusedBase {
   }
 }
 
+// By identity: nothing of it can be decoded.
+const own = new WeakSet<Refused>()
+
 /**
  * Turns the plain facts into the error.
+ *
+ * **Details** – the error counts as one of this process: see {@link isOwn}.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const fromRefusal = (refusal: Refusal): Refused => {
   const { _tag: _, ...fields } = refusal
-  return new Refused(fields)
+  const refused = new Refused(fields)
+  own.add(refused)
+  return refused
 }
+
+/**
+ * True for a refusal by a bounded thing of this process: made by {@link fromRefusal}.
+ *
+ * **Details** – false for one that was decoded, such as a typed client does with the answer of another
+ * Weir service, and for one made with `new`. A `Dependency` holds only those against the other side,
+ * tries only those again, and a `Fallback` calls only those `failed`.
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isOwn = (u: unknown): u is Refused => u instanceof Refused && own.has(u)
 
 /**
  * True for the plain facts of a refusal.

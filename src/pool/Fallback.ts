@@ -7,11 +7,11 @@
  *
  * @module
  */
-import type { Cause, Scope } from "effect"
-import { Clock, type Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import { Cause, Clock, type Duration, Effect } from "effect"
 import type { Bounded } from "../bounded/Bounded.ts"
 import { Quota } from "../bounded/quota.ts"
-import { Refused } from "../bounded/Refused.ts"
+import { isOwn } from "../bounded/Refused.ts"
 import * as Saturation from "../bounded/Saturation.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { durationMs } from "../internal/setting.ts"
@@ -234,8 +234,16 @@ export interface Options<A, B, E2, R2> {
   readonly stale?: Kept<A> | undefined
   /** Another answer. */
   readonly degraded?: ((why: Why) => Effect.Effect<B, E2, R2>) | undefined
-  /** Which failures may be hidden. Default: all typed ones. */
+  /**
+   * Which failures may be hidden. Default: all typed ones. One that says `error is X` takes `X` out of
+   * the type as well.
+   */
   readonly hides?: ((error: unknown) => boolean) | undefined
+}
+
+/** With another answer, nothing that may be hidden is left in the type. */
+interface Answering<B, E2, R2> {
+  readonly degraded: (why: Why) => Effect.Effect<B, E2, R2>
 }
 
 /**
@@ -248,8 +256,9 @@ export interface Options<A, B, E2, R2> {
  * Do not name a dependency under `uses` of an endpoint that can do without it: while its breaker is
  * open the endpoint would be refused at the door.
  *
- * **Fails with** – the error of the effect when there is nothing to fall back on; the errors of
- * `degraded`. A defect, and a cancel of the caller, are never hidden.
+ * **Fails with** – the errors of `degraded`; those of the effect that `hides` does not hide, and without
+ * `degraded` all of them, as there may be no value in `stale`. A defect, and a cancel of the caller, are
+ * never hidden; they come without the failures beside them that are.
  *
  * **Interruption** – interrupts what runs.
  *
@@ -286,12 +295,22 @@ export interface Options<A, B, E2, R2> {
  * @category combinators
  * @since 0.1.0
  */
-export const orElse = <A, B = never, E2 = never, R2 = never>(
-  options: Options<A, B, E2, R2>,
-): <E, R>(
-  self: Effect.Effect<A, E, R>,
-) => Effect.Effect<Answer<A, B>, E | E2, R | R2> => {
-  const { degraded, stale } = options
+export const orElse: {
+  <A, B, E2 = never, R2 = never>(
+    options: Options<A, B, E2, R2> & Answering<B, E2, R2> & { readonly hides?: undefined },
+  ): <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<Answer<A, B>, E2, R | R2>
+  <A, B, H, E2 = never, R2 = never>(
+    options: Options<A, B, E2, R2> & Answering<B, E2, R2> & {
+      readonly hides: (error: unknown) => error is H
+    },
+  ): <E, R>(
+    self: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<Answer<A, B>, Exclude<E, H> | E2, R | R2>
+  <A, B = never, E2 = never, R2 = never>(
+    options: Options<A, B, E2, R2>,
+  ): <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<Answer<A, B>, E | E2, R | R2>
+} = <A, B, E2, R2>(options: Options<A, B, E2, R2>) => {
+  const { degraded, hides, stale } = options
   const instead = (why: Why, now: number): Effect.Effect<Answer<A, B>, E2, R2> | undefined => {
     const kept = stale?.get(now)
     if (kept !== undefined) return Effect.succeed({ _tag: "stale", ...kept, why })
@@ -312,24 +331,33 @@ export const orElse = <A, B = never, E2 = never, R2 = never>(
             return Effect.succeed<Answer<A, B>>({ _tag: "full", value })
           },
           onFailure: (cause): Effect.Effect<Answer<A, B>, E | E2, R2> => {
-            const failed = whyOf(cause, options.hides)
-            return (failed === undefined
-              ? undefined
-              : instead(failed, clock.currentTimeMillisUnsafe())) ?? Effect.failCause(cause)
+            const failed = whyOf(cause, hides)
+            if (failed === undefined) {
+              return Effect.failCause(degraded === undefined ? cause : shown(cause, hides))
+            }
+            return instead(failed, clock.currentTimeMillisUnsafe()) ?? Effect.failCause(cause)
           },
         })
     })
 }
 
+/** What must not be hidden, without the failures beside it that are. */
+const shown = <E>(cause: Cause.Cause<E>, hides: Hides | undefined): Cause.Cause<E> =>
+  Cause.fromReasons(
+    cause.reasons.filter((reason) => reason._tag !== "Fail" || hides?.(reason.error) === false),
+  )
+
+type Hides = (error: unknown) => boolean
+
 /** Why there is no answer, unless the cause must not be hidden. */
 const whyOf = (
   cause: Cause.Cause<unknown>,
-  hides: ((error: unknown) => boolean) | undefined,
+  hides: Hides | undefined,
 ): Why | undefined => {
   let why: Why | undefined
   for (const reason of cause.reasons) {
     if (reason._tag !== "Fail" || hides?.(reason.error) === false) return undefined
-    why ??= reason.error instanceof Refused ? "refused" : "failed"
+    why ??= isOwn(reason.error) ? "refused" : "failed"
   }
   return why
 }

@@ -107,7 +107,8 @@ export interface Options<E> {
 }
 
 /**
- * What Weir knows of an error: a `Refused` of ours is never retried; an `HttpClientError` by its
+ * What Weir knows of an error: a `Refused` of ours is never retried, one of another Weir service (a
+ * typed client decodes it) by its reason and `retryAfterMs`; an `HttpClientError` by its
  * status, `Retry-After` (seconds or a date) and `x-should-retry`; any other error by its fields
  * `retryable: false` and `retryAfterMs`, if it has them.
  *

@@ -1,6 +1,6 @@
 import { Duration, Effect, type Exit, Queue, Random, Schedule, Stream } from "effect"
 import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
-import { counters, type Refusal, Refused } from "../bounded/Refused.ts"
+import { counters, isOwn, type Refusal } from "../bounded/Refused.ts"
 import { durationMs } from "../internal/setting.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { Circuit, type CircuitOptions, type Outcome, type Phase } from "./circuit.ts"
@@ -213,7 +213,7 @@ export const outcomeOf = (exit: Exit.Exit<unknown, unknown>): Outcome => {
   let outcome: Outcome = "ignored"
   for (const reason of exit.cause.reasons) {
     if (reason._tag === "Interrupt") return "ignored"
-    if (reason._tag === "Die" || !(reason.error instanceof Refused)) outcome = "failure"
+    if (reason._tag === "Die" || !isOwn(reason.error)) outcome = "failure"
   }
   return outcome
 }

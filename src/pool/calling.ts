@@ -1,6 +1,6 @@
 import { Cause, Clock, Effect, type Exit, Fiber, Random, type Schedule } from "effect"
 import type { Bounded, Request, Stats, Ticket } from "../bounded/Bounded.ts"
-import { fromRefusal, type Reason, type Refusal, type Refused } from "../bounded/Refused.ts"
+import { fromRefusal, isOwn, type Reason, type Refusal, type Refused } from "../bounded/Refused.ts"
 import { DeadlineExceeded, within } from "../task/Deadline.ts"
 import { CurrentScope, frameOf } from "../task/scope.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -228,13 +228,9 @@ const ignored: Verdict = { outcome: "ignored", sample: "other" }
 
 /** Our own refusals and timeouts mean what they mean, whatever the hint of a call says of the rest. */
 const hintOfAny = (error: unknown, now: number, hint: HintOf): Hint => {
-  const own = error instanceof DeadlineExceeded || isRefused(error)
+  const own = error instanceof DeadlineExceeded || isOwn(error)
   return own ? hintOf(error, now) : hint(error, now)
 }
-
-const isRefused = (error: unknown): boolean =>
-  hintOf(error, 0).retry === false &&
-  typeof error === "object" && error !== null && "_tag" in error && error._tag === "Refused"
 
 const ranOutOfTime = (): boolean =>
   Fiber.getCurrent()?.getRef(CurrentScope).effectiveReason()?._tag === "DeadlineExceeded"

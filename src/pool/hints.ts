@@ -1,6 +1,6 @@
 import { Duration, Result } from "effect"
 import { Headers, HttpClient, HttpClientError, type HttpClientResponse } from "effect/http"
-import { Refused } from "../bounded/Refused.ts"
+import { isOwn, Refused } from "../bounded/Refused.ts"
 
 /**
  * What a failure says about trying again.
@@ -25,7 +25,7 @@ const notTheirs: Hint = { retry: false, failure: false }
 
 /** What is known of an error without being told. */
 export const hintOf = (error: unknown, now: number): Hint => {
-  if (error instanceof Refused) return never
+  if (error instanceof Refused) return isOwn(error) ? never : ofRemote(error)
   if (HttpClientError.isHttpClientError(error)) return ofClient(error, now)
   if (typeof error !== "object" || error === null) return nothing
   const retry = "retryable" in error && error.retryable === false ? false : undefined
@@ -36,6 +36,13 @@ export const hintOf = (error: unknown, now: number): Hint => {
     ? nothing
     : { retry, retryAfterMs: after, pushback: after !== undefined }
 }
+
+/** The problem of another Weir service, as a typed client decodes it. */
+const ofRemote = ({ reason, retryAfterMs }: Refused): Hint => ({
+  ...(hopeless.has(reason) ? never : nothing),
+  retryAfterMs,
+  pushback: true,
+})
 
 const ofClient = (error: HttpClientError.HttpClientError, now: number): Hint => {
   switch (error.reason._tag) {
@@ -81,7 +88,7 @@ const retryAfterMs = (header: string | undefined, now: number): number | undefin
     : undefined
 }
 
-/** Our own refusals that a later try cannot mend: it would have less time still. */
+/** Refusals by a Weir service that a later try cannot mend: it would have less time still. */
 const hopeless: ReadonlySet<unknown> = new Set(["Infeasible", "Late"])
 
 /** What a problem of a Weir service adds to that. */

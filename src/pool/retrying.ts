@@ -1,5 +1,5 @@
 import { type Cause, Clock, Context, Duration, Effect, type Fiber, Schedule } from "effect"
-import { Refused } from "../bounded/Refused.ts"
+import { isOwn } from "../bounded/Refused.ts"
 import { Mistake } from "../internal/mistake.ts"
 import { type CancelScope, CurrentScope, frameOf, root } from "../task/scope.ts"
 import type { Hint } from "./hints.ts"
@@ -153,9 +153,7 @@ class Decision<E> {
 
   /** What the caller is told: that a retry was refused by us says less than why it was made. */
   told(cause: Cause.Cause<E>): Cause.Cause<E> {
-    const refused = cause.reasons.some((reason) =>
-      reason._tag === "Fail" && reason.error instanceof Refused
-    )
+    const refused = cause.reasons.some((reason) => reason._tag === "Fail" && isOwn(reason.error))
     return refused ? this.#before ?? cause : cause
   }
 

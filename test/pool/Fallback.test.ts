@@ -1,9 +1,13 @@
-import { describe, expect, it } from "@effect/vitest"
+import { describe, expect, expectTypeOf, it } from "@effect/vitest"
 import { Bulkhead, Dependency, Fallback, Saturation } from "@weir/runtime"
-import { Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { random } from "../support/random.ts"
 import { fork, fresh, repeat, word } from "./support.ts"
+
+interface Mine {
+  readonly _tag: "Mine"
+}
 
 const kept = (options: { capacity?: number; maxAge?: number } = {}) =>
   Fallback.lastGood<string, number>({ name: "last", capacity: 10, ...options })
@@ -104,6 +108,53 @@ describe("Fallback", () => {
       const fiber = yield* fork(orElse(Effect.never))
       yield* Fiber.interrupt(fiber)
       expect(word(yield* Fiber.await(fiber))).toBe("interrupt")
+    })))
+
+  it.effect("has in its type only the failures that it does not hide", () =>
+    fresh(Effect.gen(function* () {
+      const last = yield* kept()
+      const asked = Effect.fail<Mine | "theirs">("theirs") as Effect.Effect<number, Mine | "theirs">
+      const degraded = () => Effect.succeed("list price")
+
+      const all = asked.pipe(Fallback.orElse({ stale: last.of("a"), degraded }))
+      expectTypeOf(all).toEqualTypeOf<Effect.Effect<Fallback.Answer<number, string>>>()
+      const late = asked.pipe(Fallback.orElse({ degraded: () => Effect.fail("late" as const) }))
+      expectTypeOf(late).toEqualTypeOf<Effect.Effect<Fallback.Answer<number>, "late">>()
+      const theirs = asked.pipe(
+        Fallback.orElse({ degraded, hides: (error): error is "theirs" => error === "theirs" }),
+      )
+      expectTypeOf(theirs).toEqualTypeOf<Effect.Effect<Fallback.Answer<number, string>, Mine>>()
+      const some: (error: unknown) => boolean = (error) => error === "theirs"
+      const unknown = asked.pipe(Fallback.orElse({ degraded, hides: some }))
+      expectTypeOf(unknown)
+        .toEqualTypeOf<Effect.Effect<Fallback.Answer<number, string>, Mine | "theirs">>()
+      const kept1 = asked.pipe(Fallback.orElse({ stale: last.of("a") }))
+      expectTypeOf(kept1)
+        .toEqualTypeOf<Effect.Effect<Fallback.Answer<number>, Mine | "theirs">>()
+
+      expect([yield* Effect.exit(all), yield* Effect.exit(theirs), yield* Effect.exit(unknown)])
+        .toEqual(
+          Array(3).fill(Exit.succeed({
+            _tag: "degraded",
+            value: "list price",
+            why: "failed",
+          })),
+        )
+      expect(yield* Effect.flip(late)).toBe("late")
+      expect(yield* Effect.flip(kept1)).toBe("theirs")
+      // What is beside a defect is hidden too, or the type would not be true.
+      const both: Effect.Effect<number, "theirs"> = Effect.failCause(
+        Cause.combine(Cause.fail("theirs"), Cause.die("bug")),
+      )
+      const reasons = (effect: Effect.Effect<unknown, unknown>) =>
+        Effect.map(
+          Effect.exit(effect),
+          (exit) => Exit.isFailure(exit) ? exit.cause.reasons.map(({ _tag }) => _tag) : [],
+        )
+      expect(yield* reasons(both)).toEqual(["Fail", "Die"])
+      expect(yield* reasons(Fallback.orElse({ degraded })(both))).toEqual(["Die"])
+      expect(yield* reasons(Fallback.orElse({ stale: last.of("a") })(both)))
+        .toEqual(["Fail", "Die"])
     })))
 
   it.effect("keeps so many values, and forgets the one that was set longest ago", () =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deadline, Refused, Retry, RetryBudget, Task } from "@weir/runtime"
-import { Clock, Duration, Effect, Exit, Fiber, Schedule, Scope } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Schedule, Schema, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { clean } from "../task/support.ts"
 import { fork, fresh, word } from "./support.ts"
@@ -17,6 +17,16 @@ const failing = <E>(times: number, error: E) => {
 
 const every = (input: Duration.Input) => Schedule.spaced(input)
 const idempotent = true as const
+
+const facts = {
+  kind: "pool",
+  resource: "database",
+  inUse: 10,
+  capacity: 10,
+  waiting: 3,
+  predictedWaitMs: 40,
+  retryAfterMs: 700,
+}
 
 /** The first waits of a schedule. */
 const waits = (schedule: Schedule.Schedule<unknown>, n: number) =>
@@ -66,6 +76,23 @@ describe("schedules", () => {
 })
 
 describe("Retry", () => {
+  it("leaves refusals of ours alone, and asks another Weir service again unless that is hopeless", () => {
+    const hints = (["QueueFull", "Infeasible"] as const).map((reason) => {
+      const own = Refused.fromRefusal({ _tag: "Refusal", reason, ...facts })
+      // As a typed client gets it.
+      const decoded = Schema.decodeUnknownSync(Refused.Refused)(
+        Schema.encodeSync(Refused.Refused)(own),
+      )
+      expect([Refused.isOwn(own), Refused.isOwn(decoded)]).toEqual([true, false])
+      expect(Retry.hint(own, 0)).toEqual({ retry: false })
+      return Retry.hint(decoded, 0)
+    })
+    expect(hints).toEqual([
+      { retryAfterMs: 700, pushback: true },
+      { retry: false, retryAfterMs: 700, pushback: true },
+    ])
+  })
+
   it.effect("runs again after its wait, and passes on the last failure", () =>
     fresh(Effect.gen(function* () {
       const { at, effect } = failing(5, "down")
