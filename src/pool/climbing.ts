@@ -45,12 +45,14 @@ export class Climbing {
   readonly #options: ClimbingOptions
   #base: number
   #trying = false
+  /** The limit of the window before. */
+  #last = Infinity
   /** Latency without a queue, and whether it was seen while there was room. */
   #quick = 0
   #sure = false
   /** Calls per millisecond, following a rise quickly and a fall slowly. */
   #throughput = 0
-  /** The limit before calls were turned away: up to half of it, it doubles. 0 when there is none. */
+  /** The limit before calls were turned away: up to nine tenths of it, it doubles. 0 when there is none. */
   #known = 0
   // Sums over pairs of windows: their quotient is the elasticity.
   #product = 0
@@ -74,6 +76,11 @@ export class Climbing {
     const { max, min } = this.#options
     const lower = Math.floor(this.#base)
     return Math.min(max, Math.max(min, this.#trying ? lower + this.#step : lower))
+  }
+
+  /** Of the limit, what was in force in the window before too, so that its latency is known. */
+  get sure(): number {
+    return Math.min(this.limit, this.#last)
   }
 
   /** Latency without a queue, in milliseconds; 0 while unknown. */
@@ -112,6 +119,7 @@ export class Climbing {
     const rtt = this.#rtt / samples
     const inFlight = this.#inFlight / samples
     this.#since = now
+    this.#last = this.limit
     this.#samples =
       this.#rtt =
       this.#inFlight =
@@ -154,8 +162,10 @@ export class Climbing {
       this.#trying = false
       return
     }
-    if (this.#base < this.#known / 2 && !queues) {
-      this.#set(2 * this.#base)
+    // Not all of it: that may have been why calls were turned away.
+    const goal = backoff * this.#known
+    if (this.#base < goal && !queues) {
+      this.#set(Math.min(2 * this.#base, goal))
       return
     }
     this.#known = 0

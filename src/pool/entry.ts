@@ -35,6 +35,8 @@ export class Entry implements Ticket {
   readonly service: number | undefined
   /** What the caller would say now. */
   expectation: Request["expectation"] = undefined
+  /** How much might run at once when its ticket was given; 0 where that does not move by itself. */
+  limit = 0
   /** The wait it was promised; undefined while nothing was known. */
   promised: number | undefined
   /** Let in although the estimate said no, to find out whether it is still true. */

@@ -11,7 +11,10 @@ const changed = 1.25
 export type Outcome = "completed" | "cancelled"
 
 /** Work, and what its caller said of it. */
-export type Declared = Pick<Request, "service" | "expectation">
+export type Declared = Pick<Request, "service" | "expectation"> & {
+  /** See {@link Estimate.limit}, when that was said. */
+  readonly limit?: number
+}
 
 /**
  * What is known of the service time, and when to doubt it.
@@ -23,6 +26,8 @@ export type Declared = Pick<Request, "service" | "expectation">
  */
 export class Estimate {
   readonly service: ServiceTime.ServiceTime
+  /** How much may run at once, where that moves by itself; else 0. */
+  limit = 0
   /** The estimate is what a caller expects; the first sample replaces it. */
   #assumed = false
   #completedAt: number | undefined = undefined
@@ -55,7 +60,9 @@ export class Estimate {
     const mean = work!.expectation?.mean ?? 0
     // Who declares nothing at all is let in to find out. Single samples move the mean by less.
     const slower = declared > 0 && mean > declared * changed ? mean : declared
-    return Math.min(slower, inSlot)
+    // With more at once the other side only queues, at worst: then all takes longer by as much.
+    const more = work!.limit ? Math.max(1, this.limit / work!.limit) : 1
+    return Math.min(slower * more, inSlot)
   }
 
   /** Work has ended that got its slot at `since`; true when it is the first of which anything is known. */

@@ -37,25 +37,35 @@ export class Line {
       const clock = fiber.getRef(Clock.Clock)
       const since = clock.currentTimeMillisUnsafe()
       const inFlight = this.climbing === undefined ? 0 : this.slots.inUse
+      // Milliseconds would teach it nothing of a latency below one.
+      const began = this.climbing === undefined ? none : clock.monotonicTimeNanosUnsafe()
       const refusal = watch.begun(since)
       if (refusal !== undefined) return Effect.fail(fromRefusal(refusal))
       return Effect.onExitPrimitive(effect, (exit) => {
         const now = clock.currentTimeMillisUnsafe()
         const sample = watch.ended(now, now - since, exit)
-        if (sample !== "other") this.#learn(now, now - since, inFlight, sample === "dropped")
+        if (this.climbing !== undefined && sample !== "other") {
+          const elapsed = Number(clock.monotonicTimeNanosUnsafe() - began) / 1e6
+          this.#learn(this.climbing, now, elapsed, inFlight, sample === "dropped")
+        }
         return undefined
       })
     }))
   }
 
-  #learn(now: number, elapsedMs: number, inFlight: number, dropped: boolean): void {
-    const { climbing, slots } = this
-    if (climbing === undefined) return
+  #learn(
+    climbing: Climbing,
+    now: number,
+    elapsedMs: number,
+    inFlight: number,
+    dropped: boolean,
+  ): void {
     climbing.onSample(now, elapsedMs, inFlight, dropped)
-    const limit = climbing.limit
-    if (limit !== slots.capacity) slots.resize(limit, now)
+    this.slots.adapt(climbing.limit, climbing.sure, now)
   }
 }
+
+const none = BigInt(0)
 
 /** Makes a line that nobody else sees: whoever has it shows it under its own name. */
 export const makeLine = (

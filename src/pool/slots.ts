@@ -3,10 +3,10 @@ import * as Feasibility from "../bounded/Feasibility.ts"
 import { usual } from "../bounded/rank.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
-import { Tally } from "../bounded/tally.ts"
 import { Entry, List, type Owner } from "./entry.ts"
-import { Estimate, type Outcome, probeEveryMs } from "./estimate.ts"
+import { Estimate, type Outcome } from "./estimate.ts"
 import { Line } from "./line.ts"
+import { Refusals } from "./refusals.ts"
 
 export type { Outcome }
 
@@ -60,6 +60,7 @@ export class Slots implements Owner {
   readonly service: ServiceTime
   queueCapacity: number
   #margin: number
+  #sure = Infinity
   #sheds: boolean
   #running = new List()
   readonly #estimate: Estimate
@@ -67,7 +68,7 @@ export class Slots implements Owner {
   #highWater = 0
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
-  readonly #tally = new Tally()
+  readonly #refusals = new Refusals()
   // One object for all predictions, so that a decision allocates nothing.
   #now = 0
   #view = {
@@ -193,12 +194,13 @@ export class Slots implements Owner {
     const dark = request.dark === true
     if (!feasible && !probe) {
       if (!dark) return this.#refuse("Infeasible", now, wait)
-      this.#tally.spare("Infeasible")
+      this.#refusals.tally.spare("Infeasible")
     }
     if (victim !== undefined) this.#displace(victim, now)
     const promised = this.service.known ? wait : undefined
     const ticket = new Entry(this, "ticket", now, deadline, service, promised, rank, tenant)
     ticket.expectation = request.expectation
+    ticket.limit = Math.min(this.#estimate.limit, this.#sure)
     ticket.probe = probe
     ticket.dark = dark
     this.#line.promise(ticket, now)
@@ -229,7 +231,7 @@ export class Slots implements Owner {
       highWater: this.#highWater,
       oldestWaitMs: oldest === undefined ? 0 : Math.max(0, now - oldest.since),
       predictedWaitMs: this.predict(now),
-      ...this.#tally.stats,
+      ...this.#refusals.tally.stats,
       tickets: this.#line.tickets,
       started: this.#started,
       serviceMs: this.service.estimate,
@@ -245,6 +247,13 @@ export class Slots implements Owner {
   /** Changes the number of slots. Running work is not cut short when there are fewer. */
   resize(capacity: number, now: number): void {
     this.update({ capacity }, now)
+  }
+
+  /** The same by a limit that moves by itself; `sure` of it is what newcomers are promised. */
+  adapt(limit: number, sure: number, now: number): void {
+    this.#estimate.limit = limit
+    this.#sure = sure
+    if (limit !== this.capacity) this.resize(limit, now)
   }
 
   /** Changes limits. Nobody who was let in has to go: lower ones hold for newcomers. */
@@ -327,7 +336,7 @@ export class Slots implements Owner {
   /** In the dark it is only counted, and stays. */
   #spare(entry: Entry | undefined, reason: Reason): boolean {
     if (entry === undefined || !entry.dark) return false
-    this.#tally.spare(reason)
+    this.#refusals.tally.spare(reason)
     return true
   }
 
@@ -340,7 +349,7 @@ export class Slots implements Owner {
   #displace(victim: Entry, now: number): void {
     if (victim.open) {
       this.settle(victim)
-      this.#tally.refuse("Displaced")
+      this.#refusals.tally.refuse("Displaced")
     } else this.#turnAway(victim, "Displaced", now)
   }
 
@@ -354,9 +363,8 @@ export class Slots implements Owner {
   }
 
   #feasible(wait: number, own: number, timeLeft: number, margin = 0): boolean {
-    if (timeLeft === Infinity) return true
-    return timeLeft > 0 &&
-      Feasibility.decide(wait, own, timeLeft, margin)
+    return timeLeft === Infinity || timeLeft > 0 &&
+        Feasibility.decide(wait, own, timeLeft, margin)
   }
 
   #mayProbe(now: number, deadline: number): boolean {
@@ -371,9 +379,11 @@ export class Slots implements Owner {
   #wait(now: number, ahead: number): number {
     const view = this.#view
     this.#now = now
-    view.capacity = this.capacity
-    view.inUse = this.#running.size
-    view.ahead = ahead
+    view.capacity = Math.min(this.capacity, this.#sure)
+    // What runs beyond a limit that is only tried waits at the other side, if it queues there.
+    const tried = this.#sure === Infinity ? 0 : Math.max(0, this.#running.size - view.capacity)
+    view.inUse = this.#running.size - tried
+    view.ahead = ahead + tried
     view.service = this.service.known
       ? this.service.mean
       // At least as long as the oldest work has taken already.
@@ -382,19 +392,6 @@ export class Slots implements Owner {
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
-    this.#tally.refuse(reason)
-    // What is refused for lack of time alone gets the time after which the estimate is tried again.
-    const drain = wait > 0 ? wait : probeEveryMs
-    return {
-      _tag: "Refusal",
-      reason,
-      kind: this.kind,
-      resource: this.name,
-      inUse: this.#running.size,
-      capacity: this.capacity,
-      waiting: this.#line.queued,
-      predictedWaitMs: wait,
-      retryAfterMs: Math.max(1, drain),
-    }
+    return this.#refusals.of(reason, this, this.#line.queued, wait)
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { AdaptiveLimit, Refused, Saturation } from "@weir/runtime"
-import { Effect, Fiber } from "effect"
+import { Clock, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import { fork, fresh, tally, word } from "./support.ts"
 
@@ -47,6 +47,26 @@ describe("AdaptiveLimit", () => {
       const { baselineMs, capacity, serviceMs } = yield* limit.stats
       expect([capacity >= 18, capacity <= 40, baselineMs >= 100]).toEqual([true, true, true])
       expect(serviceMs).toBeLessThan(250)
+    })))
+
+  it.effect("learns from latencies below a millisecond, which its clock does not show", () =>
+    fresh(Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const whole: Clock.Clock = {
+        ...clock,
+        currentTimeMillisUnsafe: () => Math.floor(clock.currentTimeMillisUnsafe()),
+      }
+      const limit = yield* AdaptiveLimit.make({ name: "prices", initial: 8 })
+      const { call } = server(4, 0.2)
+      const use = Effect.provideService(limit.use(call), Clock.Clock, whole)
+      // Twelve at each full millisecond, and all of them have ended before the next one.
+      for (let ms = 0; ms < 500; ms++) {
+        const fibers = yield* Effect.forEach(Array.from({ length: 12 }), () => fork(use))
+        for (let i = 0; i < 5; i++) yield* TestClock.adjust(0.2)
+        yield* Effect.forEach(fibers, Fiber.join)
+      }
+      const { baselineMs } = yield* limit.stats
+      expect([baselineMs > 0.15, baselineMs < 0.5]).toEqual([true, true])
     })))
 
   it.effect("shrinks when it times out, and is not misled by failures", () =>

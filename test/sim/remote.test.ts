@@ -108,10 +108,9 @@ describe("S4 at a dependency", () => {
       const { all } = sentTo(run)
       expect(heldMs, run.what).toBeLessThanOrEqual(400 * all)
       expect(all / phaseOf(run, "outage").operations, run.what).toBeLessThanOrEqual(1.1)
-      // Calls that ran out of time count as too much, and the limit climbs back step by step: more than
-      // the two seconds above, and 6 s at most.
+      // Calls that ran out of time count as too much, and the limit doubles until it is nearly what it was.
       const { recoveryMs } = phaseOf(run, "after")
-      expect(recoveryMs, run.what).toBeLessThanOrEqual(probeAfter(run) + 6000)
+      expect(recoveryMs, run.what).toBeLessThanOrEqual(probeAfter(run) + 3000)
     }
   })
 })
@@ -193,8 +192,8 @@ describe("refusals of our own", () => {
           expect(run.remote.transitions, run.what).toEqual([])
           expect(run.remote.refused["Throttled"], run.what).toBeUndefined()
           expect(sentTo(run).again, run.what).toBe(0)
-          // What the door promises for eleven slots is kept by nine, when the limit has moved meanwhile.
-          expect(run.result.percent, run.what).toBeGreaterThanOrEqual(declared ? 93 : 97)
+          // Its limit tries more than it keeps; what the door promises does not depend on that.
+          expect(run.result.percent, run.what).toBeGreaterThanOrEqual(98)
           expect(run.result.leaked, run.what).toBe(0)
         }
       }

@@ -1,0 +1,34 @@
+import type { Reason, Refusal } from "../bounded/Refused.ts"
+import { Tally } from "../bounded/tally.ts"
+import { probeEveryMs } from "./estimate.ts"
+
+/** Slots at the moment of a refusal. */
+export interface Picture {
+  readonly kind: string
+  readonly name: string
+  readonly inUse: number
+  readonly capacity: number
+}
+
+/** What slots say no with, and how often they did. */
+export class Refusals {
+  readonly tally = new Tally()
+
+  /** Counts it; `waiting` and `waitMs` are what the newcomer met. */
+  of(reason: Reason, slots: Picture, waiting: number, waitMs: number): Refusal {
+    this.tally.refuse(reason)
+    // What is refused for lack of time alone gets the time after which the estimate is tried again.
+    const drain = waitMs > 0 ? waitMs : probeEveryMs
+    return {
+      _tag: "Refusal",
+      reason,
+      kind: slots.kind,
+      resource: slots.name,
+      inUse: slots.inUse,
+      capacity: slots.capacity,
+      waiting,
+      predictedWaitMs: waitMs,
+      retryAfterMs: Math.max(1, drain),
+    }
+  }
+}
