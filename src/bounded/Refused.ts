@@ -82,8 +82,8 @@ export const counters = (): Record<Reason, number> => ({
  * `Error` object.
  *
  * **Details** – `inUse`, `capacity` and `waiting` are counts at the moment of the decision;
- * `predictedWaitMs` is the wait that was predicted, `retryAfterMs` when trying again makes sense
- * (not jittered: the HTTP edge adds the jitter).
+ * `predictedWaitMs` is the wait that was predicted, `retryAfterMs` when trying again makes sense. Over
+ * HTTP `backlogMs` is added to that, and jitter.
  *
  * @category models
  * @since 0.1.0
@@ -107,6 +107,11 @@ export interface Refusal {
   readonly predictedWaitMs: number
   /** When to try again, in milliseconds from now, without jitter. */
   readonly retryAfterMs: number
+  /**
+   * How much later, in milliseconds, because others were told before to try again: as long as their
+   * work takes in half of the slots, but a minute at most. Default 0.
+   */
+  readonly backlogMs?: number | undefined
 }
 
 type FieldTypes = {
@@ -131,6 +136,9 @@ const Fields: FieldTypes = {
   retryAfterMs: Schema.Number,
 }
 
+/** Those made here, by identity: nothing of it can be decoded. Their `backlogMs`. */
+const own = new WeakMap<Refused, number>()
+
 const RefusedBase: Schema.Class<
   Refused,
   Schema.TaggedStruct<"Refused", FieldTypes>,
@@ -148,6 +156,11 @@ const RefusedBase: Schema.Class<
  * @since 0.1.0
  */
 export class Refused extends RefusedBase {
+  /** As in {@link Refusal}; 0 for a refusal that was decoded. */
+  get backlogMs(): number {
+    return own.get(this) ?? 0
+  }
+
   /** One sentence with the numbers and the next step. */
   override get message(): string {
     return `${this.kind} "${this.resource}" refused the work: ${explain(this)} ` +
@@ -155,9 +168,6 @@ export class Refused extends RefusedBase {
       `Try again in ${Math.ceil(this.retryAfterMs)} ms.`
   }
 }
-
-// By identity: nothing of it can be decoded.
-const own = new WeakSet<Refused>()
 
 /**
  * Turns the plain facts into the error.
@@ -168,9 +178,9 @@ const own = new WeakSet<Refused>()
  * @since 0.1.0
  */
 export const fromRefusal = (refusal: Refusal): Refused => {
-  const { _tag: _, ...fields } = refusal
+  const { _tag: _, backlogMs = 0, ...fields } = refusal
   const refused = new Refused(fields)
-  own.add(refused)
+  own.set(refused, backlogMs)
   return refused
 }
 

@@ -32,7 +32,7 @@ import {
   payloadTooLarge,
   unauthenticated,
 } from "./fixed.ts"
-import { randomOf, retryAfter } from "./jitter.ts"
+import { randomOf, retryAfter, retryAfterMs } from "./jitter.ts"
 import { Unauthenticated } from "./identity.ts"
 
 /**
@@ -72,29 +72,36 @@ export const AllowedMethods: Context.Reference<(url: string) => ReadonlyArray<st
   })
 
 /**
- * Renders a problem. `random` in [0, 1) spreads `Retry-After` over the 20 % after its instant, so
- * that refused clients do not come back as one herd.
+ * Renders a problem. `random` in [0, 1) spreads the instant of `Retry-After`, so that refused clients
+ * do not come back as one herd: over as much time again, but a second at most, or over the fifth after
+ * it where that is more. An extension member `retryAfterMs` gets the same spread.
  *
  * @category operations
  * @since 0.1.0
  */
-export const render = (problem: Problem, random: number): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(body(problem), {
-    status: problem.status,
+export const render = (problem: Problem, random: number): HttpServerResponse.HttpServerResponse => {
+  const { extensions, headers, status } = problem
+  const after = problem.retryAfterMs
+  const spread = problem.exact === true ? 0 : random
+  const told = after !== undefined && extensions !== undefined && "retryAfterMs" in extensions
+    ? { ...extensions, retryAfterMs: retryAfterMs(after, spread) }
+    : extensions
+  return HttpServerResponse.text(body(problem, told), {
+    status,
     contentType: "application/problem+json",
-    headers: problem.retryAfterMs === undefined ? problem.headers : {
-      ...problem.headers,
-      "retry-after": retryAfter(problem.retryAfterMs, problem.exact === true ? 0 : random),
-    },
+    headers: after === undefined
+      ? headers
+      : { ...headers, "retry-after": retryAfter(after, spread) },
   })
+}
 
-const body = (problem: Problem): string =>
+const body = (problem: Problem, extensions: Problem["extensions"]): string =>
   JSON.stringify({
     type: `urn:weir:problem:${problem.slug}`,
     title: problem.title,
     status: problem.status,
     ...(problem.detail === undefined ? {} : { detail: problem.detail }),
-    ...problem.extensions,
+    ...extensions,
   })
 
 /**
@@ -117,7 +124,7 @@ export const fromRefusal = (refusal: Omit<Refusal, "_tag">): Problem => ({
     predictedWaitMs: Math.round(refusal.predictedWaitMs),
     retryAfterMs: Math.round(refusal.retryAfterMs),
   },
-  retryAfterMs: refusal.retryAfterMs,
+  retryAfterMs: refusal.retryAfterMs + (refusal.backlogMs ?? 0),
   ...(refusal.reason === "ShuttingDown" ? { headers: { connection: "close" } } : {}),
 })
 

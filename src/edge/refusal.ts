@@ -1,7 +1,7 @@
 import { HttpServerResponse } from "effect/http"
 import { explain, type Refusal } from "../bounded/Refused.ts"
 import { noCapacity, overQuota } from "./fixed.ts"
-import { retryAfter } from "./jitter.ts"
+import { retryAfter, retryAfterMs } from "./jitter.ts"
 
 /**
  * The same bytes as `Problem.render(Problem.fromRefusal(refusal))`, written in one go: an overloaded
@@ -11,7 +11,7 @@ export const renderRefusal = (
   refusal: Refusal,
   random: number,
 ): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.text(bodyOf(refusal), {
+  HttpServerResponse.text(bodyOf(refusal, random), {
     status: statusOf(refusal),
     contentType: problemJson,
     headers: {
@@ -23,7 +23,7 @@ export const renderRefusal = (
 /** The same as the platform's response, for a refusal that needs no fiber. */
 export const refusalPlatform = (refusal: Refusal, random: number): Response => {
   const after = afterOf(refusal, random)
-  return new Response(bodyOf(refusal), {
+  return new Response(bodyOf(refusal, random), {
     status: statusOf(refusal),
     headers: refusal.reason === "ShuttingDown"
       ? { "content-type": problemJson, "retry-after": after, connection: "close" }
@@ -35,8 +35,14 @@ const problemJson = "application/problem+json"
 
 const statusOf = (refusal: Refusal): number => refusal.reason === "RateLimited" ? 429 : 503
 
-const afterOf = ({ reason, retryAfterMs }: Refusal, random: number): string =>
-  retryAfter(retryAfterMs, reason === "RateLimited" ? 0 : random)
+const afterOf = (refusal: Refusal, random: number): string =>
+  retryAfter(comesBackIn(refusal), spread(refusal, random))
+
+const comesBackIn = ({ backlogMs = 0, retryAfterMs }: Refusal): number => retryAfterMs + backlogMs
+
+/** The instant of a quota is that of one caller alone. */
+const spread = ({ reason }: Refusal, random: number): number =>
+  reason === "RateLimited" ? 0 : random
 
 const headOf = ({ slug, status, title }: typeof noCapacity | typeof overQuota): string =>
   `{"type":"urn:weir:problem:${slug}","title":${JSON.stringify(title)},"status":${status},`
@@ -44,13 +50,13 @@ const headOf = ({ slug, status, title }: typeof noCapacity | typeof overQuota): 
 const refusedHead = headOf(noCapacity)
 const limitedHead = headOf(overQuota)
 
-const bodyOf = (refusal: Refusal): string => {
-  const { capacity, inUse, kind, predictedWaitMs, reason, resource, retryAfterMs, waiting } =
-    refusal
+const bodyOf = (refusal: Refusal, random: number): string => {
+  const { capacity, inUse, kind, predictedWaitMs, reason, resource, waiting } = refusal
+  const after = retryAfterMs(comesBackIn(refusal), spread(refusal, random))
   const detail = JSON.stringify(`${kind} "${resource}": ${explain(refusal)}`)
   return (reason === "RateLimited" ? limitedHead : refusedHead) +
     `"detail":${detail},"reason":"${reason}","kind":${JSON.stringify(kind)},` +
     `"resource":${JSON.stringify(resource)},"inUse":${inUse},"capacity":${capacity},` +
     `"waiting":${waiting},"predictedWaitMs":${Math.round(predictedWaitMs)},` +
-    `"retryAfterMs":${Math.round(retryAfterMs)}}`
+    `"retryAfterMs":${after}}`
 }

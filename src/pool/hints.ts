@@ -99,8 +99,6 @@ export const hintOfProblem = (problem: unknown, hint: Hint): Hint => {
   const late = type === "urn:weir:problem:deadline-exceeded"
   if (late || "reason" in problem && hopeless.has(problem.reason)) return { ...hint, retry: false }
   const after = "retryAfterMs" in problem ? problem.retryAfterMs : undefined
-  // The header is the same with jitter, which is there for a reason.
-  return hint.retryAfterMs === undefined && typeof after === "number"
-    ? { ...hint, retryAfterMs: after }
-    : hint
+  // The header is the same in whole seconds, which make a herd of those who were spread.
+  return typeof after === "number" && after >= 0 ? { ...hint, retryAfterMs: after } : hint
 }

@@ -1,3 +1,4 @@
+import { Backlog } from "../bounded/backlog.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import { Tally } from "../bounded/tally.ts"
 import { probeEveryMs } from "./estimate.ts"
@@ -6,6 +7,7 @@ import { probeEveryMs } from "./estimate.ts"
 export interface Picture {
   readonly kind: string
   readonly name: string
+  readonly service: { readonly mean: number }
   readonly inUse: number
   readonly capacity: number
 }
@@ -13,9 +15,10 @@ export interface Picture {
 /** What slots say no with, and how often they did. */
 export class Refusals {
   readonly tally = new Tally()
+  readonly #backlog = new Backlog()
 
   /** Counts it; `waiting` and `waitMs` are what the newcomer met. */
-  of(reason: Reason, slots: Picture, waiting: number, waitMs: number): Refusal {
+  of(reason: Reason, slots: Picture, waiting: number, waitMs: number, now: number): Refusal {
     this.tally.refuse(reason)
     // What is refused for lack of time alone gets the time after which the estimate is tried again.
     const drain = waitMs > 0 ? waitMs : probeEveryMs
@@ -29,6 +32,7 @@ export class Refusals {
       waiting,
       predictedWaitMs: waitMs,
       retryAfterMs: Math.max(1, drain),
+      backlogMs: this.#backlog.next(now, slots.service.mean / slots.capacity),
     }
   }
 }

@@ -392,6 +392,6 @@ export class Slots implements Owner {
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
-    return this.#refusals.of(reason, this, this.#line.queued, wait)
+    return this.#refusals.of(reason, this, this.#line.queued, wait, now)
   }
 }

@@ -115,6 +115,15 @@ describe("a client of a dependency", () => {
       expect([once[1], once[2] >= 1000]).toEqual([2, true])
       const refused = (reason: string) => () =>
         problem(503, { type: "urn:weir:problem:refused", reason, retryAfterMs: 1 })
+      // Milliseconds go before whole seconds, in which all who were refused at once come back at once.
+      const both = yield* tries(
+        () =>
+          problem(503, { type: "urn:weir:problem:refused", retryAfterMs: 20 }, {
+            "retry-after": "5",
+          }),
+        1500,
+      )
+      expect(requests(both)).toBe(3)
       expect(requests(yield* tries(refused("Infeasible")))).toBe(1)
       expect(requests(yield* tries(refused("Late")))).toBe(1)
       expect(requests(yield* tries(refused("QueueFull")))).toBe(3)

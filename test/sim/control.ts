@@ -5,6 +5,8 @@ import type { Call } from "./call.ts"
 export interface No {
   readonly reason: string
   readonly retryAfterMs: number
+  /** And as much later, for those who were told before. Default 0. */
+  readonly backlogMs?: number | undefined
 }
 
 /** How a slot, or a request, came back. */

@@ -130,14 +130,14 @@ describe("S5 at a dependency", () => {
     }
   })
 
-  it("S5/retry-after: serves those who come back all at once as soon as it is possible", () => {
+  it("S5/retry-after: serves those who come back, when each has been told to come", () => {
     for (const run of runs(scenarioOf("S5/retry-after"))) {
       expect(sentTo(run).all / phaseOf(run, "outage").operations, run.what)
         .toBeLessThanOrEqual(1.1)
-      // They were told when to come, so more come than can be served, for longer than the outage lasted.
-      const { possibleRecoveryMs, recoveryMs } = phaseOf(run, "after")
-      expect(recoveryMs, run.what)
-        .toBeLessThanOrEqual(Math.max(probeAfter(run), possibleRecoveryMs) + 2500)
+      // More than can be served at once: they come one after the other, for longer than the outage lasted.
+      // Told all the same, they came together, and gave up: 66 to 70 %.
+      const { operations, operationsOk } = run.result.total
+      expect(operationsOk / operations, run.what).toBeGreaterThanOrEqual(0.75)
       expect([closedAtTheEnd(run), run.result.leaked], run.what).toEqual([true, 0])
     }
   })

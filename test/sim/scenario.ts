@@ -88,8 +88,8 @@ export interface Retry {
   /** Between them: always `baseMs`, or evenly between 0 and `baseMs * 2^n` (full jitter). */
   readonly wait: "fixed" | "jitter"
   readonly baseMs: number
-  /** Waits at least as long as a refusal says. */
-  readonly honoursRetryAfter?: boolean
+  /** Waits at least as long as a refusal says, in its header or in its body. */
+  readonly honoursRetryAfter?: "seconds" | "milliseconds"
 }
 
 /** Who sends requests. */

@@ -89,7 +89,7 @@ const s4 = (id: string, title: string, fault: Fault): Scenario => ({
 const retries: Readonly<Record<string, Retry>> = {
   fixed: { attempts: 3, wait: "fixed", baseMs: 100 },
   jitter: { attempts: 3, wait: "jitter", baseMs: 100 },
-  "retry-after": { attempts: 3, wait: "jitter", baseMs: 100, honoursRetryAfter: true },
+  "retry-after": { attempts: 3, wait: "jitter", baseMs: 100, honoursRetryAfter: "seconds" },
 }
 
 const s5: ReadonlyArray<Scenario> = Object.entries(retries).map(([id, retry]) => ({
@@ -114,18 +114,23 @@ const s6: Scenario = {
   ],
 }
 
-const s7: ReadonlyArray<Scenario> = [false, true].map((honoursRetryAfter) => ({
+/** Which clients of the herd come back when they are told to, and how exactly they are told. */
+const herds = [
+  ["S7", "1,000 requests in one tick", undefined],
+  ["S7/return", "1,000 requests in one tick, and again when Retry-After says", "seconds"],
+  ["S7/body", "the same, and again when the body of the refusal says", "milliseconds"],
+] as const
+
+const s7: ReadonlyArray<Scenario> = herds.map(([id, title, honoursRetryAfter]) => ({
   ...common,
-  id: honoursRetryAfter ? "S7/return" : "S7",
-  title: honoursRetryAfter
-    ? "1,000 requests in one tick, and again when Retry-After says"
-    : "1,000 requests in one tick",
+  id,
+  title,
   catches: "the path of acceptance, jitter",
   clients: {
     default: {},
-    herd: honoursRetryAfter
-      ? { retry: { attempts: 3, wait: "fixed", baseMs: 0, honoursRetryAfter } }
-      : {},
+    herd: honoursRetryAfter === undefined
+      ? {}
+      : { retry: { attempts: 3, wait: "fixed", baseMs: 0, honoursRetryAfter } },
   },
   phases: [
     { name: "before", seconds: 5, clients: { default: { times: 0.5 } } },

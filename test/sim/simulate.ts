@@ -1,4 +1,4 @@
-import { retryAfter } from "../../src/edge/jitter.ts"
+import { retryAfter, retryAfterMs } from "../../src/edge/jitter.ts"
 import { random } from "../support/random.ts"
 import { Call, type Sender } from "./call.ts"
 import type { Control, Ended, No, Policy, World } from "./control.ts"
@@ -323,13 +323,21 @@ class Simulation implements World {
     if (call.attempt >= retry.attempts) return
     const u = draw(this.#seed, call.operation, call.attempt, 7)
     const pause = retry.wait === "fixed" ? retry.baseMs : u * retry.baseMs * 2 ** call.attempt
-    const told = retry.honoursRetryAfter === true && no !== undefined
-      ? 1000 * Number(retryAfter(no.retryAfterMs, this.random()))
-      : 0
+    const told = retry.honoursRetryAfter === undefined || no === undefined
+      ? 0
+      : this.#told(no, retry.honoursRetryAfter)
     this.#time.plan(now + Math.max(pause, told), {
       fire: (now) =>
         this.#send(call.sender, call.operation, call.attempt + 1, this.#phaseAt(now), now),
     })
+  }
+
+  /** What the refusal says in its header, or in its body. */
+  #told({ backlogMs = 0, ...no }: No, unit: "seconds" | "milliseconds"): number {
+    const ms = no.retryAfterMs + backlogMs
+    return unit === "seconds"
+      ? 1000 * Number(retryAfter(ms, this.random()))
+      : retryAfterMs(ms, this.random())
   }
 
   #phaseAt(now: number): number {

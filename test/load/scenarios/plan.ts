@@ -131,7 +131,7 @@ const streamOf = (scenario: Scenario, name: string, client: Client): Stream => {
 const retryOf = ({ retry }: Client): Retry => {
   if (retry === undefined || retry.attempts < 2) return { kind: "none" }
   const retries = retry.attempts - 1
-  if (retry.honoursRetryAfter === true) {
+  if (retry.honoursRetryAfter !== undefined) {
     return { kind: "retry-after", retries, baseMs: retry.baseMs, capMs: 10_000 }
   }
   return retry.wait === "fixed"
