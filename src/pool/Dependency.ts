@@ -77,11 +77,12 @@ export interface Dependency {
    * takes as its deadline, and `traceparent`, also without a tracer if the request being served has
    * one. A status of 408, 429 or 5xx, a connection that fails, and a timeout are failures of the
    * dependency; any other status is not. 408, 429, 500, 502, 503, 504 and failed connections are tried
-   * again, after `Retry-After` if there is one, unless the answer says `x-should-retry: false`, or is
-   * a problem of a Weir service that a later try cannot mend (`Infeasible`, `Late`, its deadline). The
-   * last answer is returned as it came; the body of a small problem has been read by then, so read it
-   * as `json` or `text`, not as a stream. GET, HEAD, PUT, DELETE, OPTIONS and QUERY are idempotent,
-   * and so is anything with an `Idempotency-Key`; `options.idempotent` says otherwise.
+   * again, after the `retryAfterMs` of a Weir service, or `Retry-After`, if there is one, unless the
+   * answer says `x-should-retry: false`, or is a problem of a Weir service that a later try cannot mend
+   * (`Infeasible`, `Late`, its deadline). The last answer is returned as it came; the body of a small
+   * problem has been read by then, so read it as `json` or `text`, not as a stream. GET, HEAD, PUT,
+   * DELETE, OPTIONS and QUERY are idempotent, and so is anything with an `Idempotency-Key`;
+   * `options.idempotent` says otherwise.
    *
    * **Gotchas** – a slot is held until the head of the answer is there, not its body.
    *

@@ -1,4 +1,4 @@
-import { Backlog } from "../bounded/backlog.ts"
+import { Backlog } from "./backlog.ts"
 import type { Reason, Refusal } from "../bounded/Refused.ts"
 import { Tally } from "../bounded/tally.ts"
 import { probeEveryMs } from "./estimate.ts"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Backlog } from "../../src/bounded/backlog.ts"
+import { Backlog } from "../../src/pool/backlog.ts"
 
 describe("the backlog of those who were refused", () => {
   it("has one come after the other, in half of what there is", () => {
