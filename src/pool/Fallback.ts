@@ -309,7 +309,12 @@ export const orElse: {
   <A, B = never, E2 = never, R2 = never>(
     options: Options<A, B, E2, R2>,
   ): <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<Answer<A, B>, E | E2, R | R2>
-} = <A, B, E2, R2>(options: Options<A, B, E2, R2>) => {
+} = answering
+
+// A declaration, because what is exported uses it above.
+function answering<A, B, E2, R2>(
+  options: Options<A, B, E2, R2>,
+): <E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<Answer<A, B>, E | E2, R | R2> {
   const { degraded, hides, stale } = options
   const instead = (why: Why, now: number): Effect.Effect<Answer<A, B>, E2, R2> | undefined => {
     const kept = stale?.get(now)
