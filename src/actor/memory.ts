@@ -14,6 +14,9 @@ import {
   type Rejection,
 } from "./store.ts"
 
+/** The reserve that is asked for, where messages take unequally long. */
+const usual = Feasibility.sigmas(Feasibility.usualRisk)
+
 /**
  * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
  * actor. Effect's Queue was tried first: it cannot take one element out, has no second lane, bounds
@@ -124,11 +127,10 @@ export class Mailbox implements Bounded {
       if (victim === undefined) return this.reject(entry, "Full", now)
     }
     if (entry.expires !== Infinity && this.service.known && !held) {
-      const wait = this.predict(now)
       // Only an ask has to be done by then; of the others it is the wait that is bounded.
       const own = entry.how === "ask" ? this.service.estimate : 0
-      // A sender that would be served at once is let in: that is how a better time is noticed.
-      if (wait > 0 && !Feasibility.decide(wait, own, entry.expires - now)) {
+      const like = entry.how === "ask" ? this.service : undefined
+      if (!this.promises(now, entry.expires, own, like)) {
         return this.reject(entry, "Infeasible", now)
       }
     }
@@ -245,16 +247,39 @@ export class Mailbox implements Bounded {
     const { options } = this
     if (this.closed) return this.refuse("Closed", now)
     if (this.waiting + this.tickets >= options.capacity) return this.refuse("QueueFull", now)
-    const wait = this.predict(now)
-    const own = request.service ?? this.service.estimate
-    if (
-      deadline !== Infinity && wait > 0 && !Feasibility.decide(wait, own, deadline - now)
-    ) return this.refuse("Infeasible", now)
+    if (deadline !== Infinity) {
+      const { expectation, service } = request
+      const own = service ?? this.service.estimate
+      const like = service === undefined ? this.service : service > 0 ? expectation : undefined
+      if (!this.promises(now, deadline, own, like)) return this.refuse("Infeasible", now)
+    }
     const ticket = new MailboxTicket(
       this.line ??= { tickets: 0, bounded: this, freed: () => this.refill() },
     )
     this.mark()
     return ticket
+  }
+
+  /** A newcomer that would be served at once is let in: that is how a better time is noticed. */
+  private promises(
+    now: number,
+    deadline: number,
+    own: number,
+    like: Request["expectation"],
+  ): boolean {
+    const wait = this.predict(now)
+    if (wait === 0) return true
+    const { concurrency } = this.options
+    const { deviation, mean } = this.service
+    const departures = this.waiting + this.tickets - (concurrency - this.going.size) + 1
+    return Feasibility.likely(
+      wait,
+      Feasibility.waitDeviation(departures, concurrency, mean, deviation),
+      own,
+      like,
+      deadline - now,
+      usual,
+    )
   }
 
   predict(now: number): number {
@@ -267,6 +292,7 @@ export class Mailbox implements Bounded {
       inUse: Math.min(inUse, concurrency),
       ahead,
       service: this.service.mean,
+      deviation: this.service.deviation,
       elapsedAt: (position) => this.elapsedAt(position, now),
     })
   }

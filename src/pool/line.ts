@@ -129,8 +129,8 @@ export class Line {
       for (const other of lane.queues.active) {
         if (other !== queue) own += Feasibility.turns(mine, tickets ? other.queued : other.waiting)
       }
-      if (queue !== undefined) passed = mine + queue.pace.overtaken(mine)
-      passed = Math.max(passed, own + lane.pace.overtaken(own))
+      if (queue !== undefined) passed = mine + queue.pace.overtaken(mine, "tenant")
+      passed = Math.max(passed, own + lane.pace.overtaken(own, "class"))
     } else if (rank === this.#rank) own = Feasibility.turns(0, all)
     for (let i = 0; i < ranks; i++) {
       const { queued, waiting } = this.lanes[i]!

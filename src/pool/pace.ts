@@ -44,9 +44,9 @@ export class Pace {
   }
 
   /** How many others will overtake one that has `own` of its part before it. */
-  overtaken(own: number): number {
+  overtaken(own: number, by: Feasibility.Overtaking): number {
     return this.#others === 0 || this.#own + this.#others < few
       ? 0
-      : Feasibility.overtaken((own + 1) * this.#others / Math.max(0.5, this.#own))
+      : Feasibility.overtaken(own + 1, Math.max(0.5, this.#own), this.#others, by)
   }
 }

@@ -6,6 +6,7 @@ import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { Tally } from "../bounded/tally.ts"
 import { Entry, List, type Owner } from "./entry.ts"
 import { Estimate, type Outcome, probeEveryMs } from "./estimate.ts"
+import { Forecast, type Reserve } from "./forecast.ts"
 import { Line } from "./line.ts"
 
 export type { Outcome }
@@ -21,10 +22,9 @@ export interface SlotsStats extends Stats {
 }
 
 /** What can be changed at run time. */
-export interface Limits {
+export interface Limits extends Reserve {
   readonly capacity?: number | undefined
   readonly queueCapacity?: number | undefined
-  readonly margin?: number | undefined
 }
 
 export interface Options extends Limits {
@@ -59,7 +59,6 @@ export class Slots implements Owner {
   readonly name: string
   readonly service: ServiceTime
   queueCapacity: number
-  #margin: number
   #sheds: boolean
   #running = new List()
   readonly #estimate: Estimate
@@ -68,26 +67,18 @@ export class Slots implements Owner {
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
   readonly #tally = new Tally()
-  // One object for all predictions, so that a decision allocates nothing.
-  #now = 0
-  #view = {
-    capacity: 0,
-    inUse: 0,
-    ahead: 0,
-    service: 0,
-    elapsedAt: (position: number): number =>
-      Math.max(0, this.#now - this.#running.sinceAt(position)),
-  }
+  readonly #forecast: Forecast
 
   constructor(options: Options) {
     this.kind = options.kind
     this.name = options.name
     this.queueCapacity = options.queueCapacity ?? Math.max(64, 16 * options.capacity)
-    this.#margin = options.margin ?? 0
     this.#sheds = options.shed ?? false
     this.#estimate = new Estimate(options.expectedMs)
     this.service = this.#estimate.service
     this.#line = new Line(options.capacity, this.service, options.lifo ?? false)
+    this.#forecast = new Forecast(this.#running, this.#line, this.service)
+    this.#forecast.update(options)
   }
 
   get capacity(): number {
@@ -115,15 +106,17 @@ export class Slots implements Owner {
       tenant = held.tenant
     }
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    const wait = this.#predict(now, rank, tenant, held === undefined)
+    const ahead = this.#line.ahead(rank, tenant, held === undefined)
+    const wait = this.#forecast.wait(now, ahead)
     const victim = held === undefined && !this.#room() ? this.#victim(rank, tenant) : undefined
     if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Who has a ticket was promised that it can finish. The promise is broken only if it has become
     // impossible, or if nothing was known when it was given.
     const counted = held?.promised === undefined ? wait : 0
-    const margin = held === undefined ? this.#margin : 0
     const own = this.#estimate.own(held)
-    const feasible = this.#feasible(counted, own, deadline - now, margin)
+    const feasible = held === undefined
+      ? this.#forecast.promises(ahead, wait, own, this.service, deadline - now)
+      : this.#feasible(counted, own, deadline - now)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
     if (!feasible && !probe && !this.#spare(held, "Late")) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
@@ -182,13 +175,20 @@ export class Slots implements Owner {
     this.#estimate.declared(service)
     const rank = request.criticality ?? usual
     const tenant = request.tenant ?? 0
-    const wait = this.#predict(now, rank, tenant, true)
+    const ahead = this.#line.ahead(rank, tenant, true)
+    const wait = this.#forecast.wait(now, ahead)
     const victim = this.#room() ? undefined : this.#victim(rank, tenant)
     if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Asked for last: to find it out may cost more than all of the above.
     const { deadline } = request
     const own = service ?? this.#estimate.own(undefined)
-    const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
+    // Who says 0 is let in to find out how long it takes.
+    const like = service === undefined
+      ? this.service
+      : service > 0
+      ? request.expectation
+      : undefined
+    const feasible = this.#forecast.promises(ahead, wait, own, like, deadline - now)
     const probe = !feasible && this.#mayProbe(now, deadline)
     const dark = request.dark === true
     if (!feasible && !probe) {
@@ -251,7 +251,7 @@ export class Slots implements Owner {
   update(limits: Limits, now: number): void {
     this.#line.capacity = limits.capacity ?? this.#line.capacity
     this.queueCapacity = limits.queueCapacity ?? this.queueCapacity
-    this.#margin = limits.margin ?? this.#margin
+    this.#forecast.update(limits)
     this.#handOver(now)
   }
 
@@ -291,7 +291,7 @@ export class Slots implements Owner {
     while (entry !== undefined) {
       const next: Entry | undefined = entry.next
       const position = kept.get(entry.queue) ?? 0
-      const wait = this.#wait(now, this.#line.aheadOf(entry, position))
+      const wait = this.#forecast.wait(now, this.#line.aheadOf(entry, position))
       const own = this.#estimate.own(entry)
       // In the dark it is judged at its turn, once.
       if (entry.dark || this.#feasible(wait, own, entry.deadline - now)) {
@@ -353,10 +353,9 @@ export class Slots implements Owner {
     if (waiting > this.#highWater) this.#highWater = waiting
   }
 
-  #feasible(wait: number, own: number, timeLeft: number, margin = 0): boolean {
+  #feasible(wait: number, own: number, timeLeft: number): boolean {
     if (timeLeft === Infinity) return true
-    return timeLeft > 0 &&
-      Feasibility.decide(wait, own, timeLeft, margin)
+    return timeLeft > 0 && Feasibility.decide(wait, own, timeLeft)
   }
 
   #mayProbe(now: number, deadline: number): boolean {
@@ -365,20 +364,7 @@ export class Slots implements Owner {
   }
 
   #predict(now: number, rank: number, tenant: number, tickets: boolean): number {
-    return this.#wait(now, this.#line.ahead(rank, tenant, tickets))
-  }
-
-  #wait(now: number, ahead: number): number {
-    const view = this.#view
-    this.#now = now
-    view.capacity = this.capacity
-    view.inUse = this.#running.size
-    view.ahead = ahead
-    view.service = this.service.known
-      ? this.service.mean
-      // At least as long as the oldest work has taken already.
-      : Math.max(this.service.estimate, view.inUse === 0 ? 0 : view.elapsedAt(0))
-    return Feasibility.predictWait(view)
+    return this.#forecast.wait(now, this.#line.ahead(rank, tenant, tickets))
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {

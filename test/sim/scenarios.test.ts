@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import type { Policy } from "./control.ts"
 import type { PhaseFigures, Result } from "./ledger.ts"
-import { weir, weirWithMargin } from "./ours.ts"
+import { weir, weirMargin } from "./ours.ts"
 import type { Scenario } from "./scenario.ts"
 import { burstOf100, scenarios } from "./scenarios.ts"
 import { simulate } from "./simulate.ts"
@@ -96,7 +96,7 @@ describe("S1/lognormal with a margin of 0.3", () => {
     for (const seed of seeds) {
       const run = (policy: Policy) =>
         phaseOf(simulate(scenarioOf("S1/lognormal"), policy, { seed }), "10x")
-      const [without, with30] = [run(weir), run(weirWithMargin)]
+      const [without, with30] = [run(weir), run(weirMargin)]
       expect(with30.ok, `seed ${seed}`).toBeGreaterThanOrEqual(0.95 * without.ok)
       expect(with30.lateShare, `seed ${seed}`).toBeLessThanOrEqual(0.03)
       expect(with30.wastedShare, `seed ${seed}`).toBeLessThanOrEqual(0.05)
