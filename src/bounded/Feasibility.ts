@@ -156,20 +156,22 @@ export const ahead = (own: number, queued: ArrayLike<number>, rank: number): num
  */
 export const turns = (mine: number, theirs: number): number => Math.min(theirs, mine + 1)
 
-/** A class or a tenant that goes first, and comes at random, delays its own overtakers too. */
+/** Who overtakes: work of more critical classes, or other tenants of the same class. */
 export type Overtaking = "class" | "tenant"
+
+/** Who comes seldom has many starts of others for each of its own, and goes first. */
+const mostRate = 3
 
 /**
  * How many overtakers to reckon with until `mine` of one part of the line have got a slot, when for
- * each `own` start of the part there were `others` so far: two and a half standard deviations more than
- * that makes.
+ * `own` starts of the part there were `others` so far: three standard deviations more than are to
+ * be expected.
  *
  * **Details** – with a rate of r others for each own start, `mine * r` are to be expected. Whoever
  * is overtaken by a more critical class is overtaken by those as well who come meanwhile: as in the
  * busy period of a queue, the variance is (1 + r)² times that of random arrivals. Tenants of a class
- * take turns: 1 + r times. What was counted is itself a sample: `1 + mine / own` times. Where a line
- * stands, to be careful costs nothing, because no slot is idle; to be careless costs work that is let
- * in and then refused for lateness.
+ * take turns: 1 + r times, where r counts as 3 at most. Where a line stands, to be careful costs nothing,
+ * because no slot is idle; to be careless costs work that is let in and then refused for lateness.
  *
  * @category operations
  * @since 0.1.0
@@ -182,8 +184,8 @@ export const overtaken = (
 ): number => {
   const rate = others / own
   const expected = mine * rate
-  const spread = (1 + rate) ** (by === "class" ? 2 : 1) * (1 + mine / own)
-  return Math.ceil(expected + 2.5 * Math.sqrt(expected * spread) - tolerance)
+  const random = by === "class" ? (1 + rate) ** 2 : 1 + Math.min(mostRate, rate)
+  return Math.ceil(expected + 3 * Math.sqrt(expected * random) - tolerance)
 }
 
 /** The chance of being late above which work is refused, unless somebody says otherwise. */

@@ -11,9 +11,22 @@ export interface Reserve {
   readonly risk?: number | undefined
 }
 
-/** What a newcomer to a line before slots may expect. */
+/** The risk of so many that need not wait is kept for those who must. */
+const saved = 100
+
+/**
+ * What a newcomer to a line before slots may expect.
+ *
+ * The risk of being late is a budget: each that need not wait, and so is not late because of others,
+ * leaves its part of it, and who would run a greater risk than is allowed may take it from there. While
+ * a pool has slots to spare now and then, hardly anybody is refused for a risk; in overload, when
+ * nobody gets a slot without a wait, the limit is strict, and costs nothing, because no slot is idle.
+ */
 export class Forecast {
   #margin = 0
+  /** Risk that was left by those who need not wait. */
+  #credit = 0
+  #risk = Feasibility.usualRisk
   #z = Feasibility.sigmas(Feasibility.usualRisk)
   readonly #running: List
   readonly #line: Line
@@ -39,7 +52,10 @@ export class Forecast {
   /** What is left out stays. */
   update({ margin, risk }: Reserve): void {
     if (margin !== undefined) this.#margin = margin
-    if (risk !== undefined) this.#z = Feasibility.sigmas(risk)
+    if (risk !== undefined) {
+      this.#risk = risk
+      this.#z = Feasibility.sigmas(risk)
+    }
   }
 
   /** Predicted wait behind so many, in milliseconds. */
@@ -69,15 +85,21 @@ export class Forecast {
     work: Pick<ServiceTime, "mean" | "tail" | "rarity"> | undefined,
     timeLeft: number,
   ): boolean {
-    return Feasibility.likely(
-      wait,
-      wait === 0 ? 0 : this.#deviation(ahead),
-      own,
-      work,
-      timeLeft,
-      this.#z,
-      this.#margin,
-    )
+    if (timeLeft === Infinity) return true
+    if (!(timeLeft > 0) || !Feasibility.decide(wait, own, timeLeft, this.#margin)) return false
+    if (wait === 0) {
+      this.#credit = Math.min(saved * this.#risk, this.#credit + this.#risk)
+      return true
+    }
+    const deviation = this.#deviation(ahead)
+    if (Feasibility.likely(wait, deviation, own, work, timeLeft, this.#z, this.#margin)) return true
+    for (let risk = 2 * this.#risk; risk <= this.#credit; risk *= 2) {
+      const z = Feasibility.sigmas(risk)
+      if (!Feasibility.likely(wait, deviation, own, work, timeLeft, z, this.#margin)) continue
+      this.#credit -= risk
+      return true
+    }
+    return false
   }
 
   #deviation(ahead: number): number {
