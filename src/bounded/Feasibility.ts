@@ -156,8 +156,14 @@ export const ahead = (own: number, queued: ArrayLike<number>, rank: number): num
  */
 export const turns = (mine: number, theirs: number): number => Math.min(theirs, mine + 1)
 
-/** Who overtakes: work of more critical classes, or other tenants of the same class. */
-export type Overtaking = "class" | "tenant"
+/**
+ * Who overtakes: work of more critical classes (`class`), classes below their share (`share`), or other
+ * tenants of the same class (`tenant`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Overtaking = "class" | "share" | "tenant"
 
 /** Who comes seldom has many starts of others for each of its own, and goes first. */
 const mostRate = 3
@@ -169,8 +175,9 @@ const mostRate = 3
  *
  * **Details** – with a rate of r others for each own start, `mine * r` are to be expected. Whoever
  * is overtaken by a more critical class is overtaken by those as well who come meanwhile: as in the
- * busy period of a queue, the variance is (1 + r)² times that of random arrivals. Tenants of a class
- * take turns: 1 + r times, where r counts as 3 at most. Where a line stands, to be careful costs nothing,
+ * busy period of a queue, the variance is (1 + r)² times that of random arrivals, and as what was counted
+ * is itself a sample, `1 + mine / own` times that. Tenants of a class take turns: 1 + r times, where r
+ * counts as 3 at most. Shares are fixed: once. Where a line stands, to be careful costs nothing,
  * because no slot is idle; to be careless costs work that is let in and then refused for lateness.
  *
  * @category operations
@@ -180,12 +187,16 @@ export const overtaken = (
   mine: number,
   own: number,
   others: number,
-  by: Overtaking = "class",
+  by: Overtaking,
 ): number => {
   const rate = others / own
   const expected = mine * rate
-  const random = by === "class" ? (1 + rate) ** 2 : 1 + Math.min(mostRate, rate)
-  return Math.ceil(expected + 3 * Math.sqrt(expected * random) - tolerance)
+  const random = by === "class"
+    ? (1 + rate) ** 2 * (1 + mine / own)
+    : by === "tenant"
+    ? 1 + Math.min(mostRate, rate)
+    : 1
+  return Math.ceil(expected + 3 * Math.sqrt(expected * random))
 }
 
 /** The chance of being late above which work is refused, unless somebody says otherwise. */

@@ -49,4 +49,9 @@ export class Pace {
       ? 0
       : Feasibility.overtaken(own + 1, Math.max(0.5, this.#own), this.#others, by)
   }
+
+  /** The same of a line in which nobody else is at the moment: 0 if that has been so for long. */
+  lately(own: number, by: Feasibility.Overtaking, now: number): number {
+    return now - this.#now > memoryMs ? 0 : this.overtaken(own, by)
+  }
 }

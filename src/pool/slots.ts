@@ -106,7 +106,7 @@ export class Slots implements Owner {
       tenant = held.tenant
     }
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    const ahead = this.#line.ahead(rank, tenant, held === undefined)
+    const ahead = this.#line.ahead(now, rank, tenant, held === undefined)
     const wait = this.#forecast.wait(now, ahead)
     const victim = held === undefined && !this.#room() ? this.#victim(rank, tenant) : undefined
     if (victim === null) return this.#refuse("QueueFull", now, wait)
@@ -175,7 +175,7 @@ export class Slots implements Owner {
     this.#estimate.declared(service)
     const rank = request.criticality ?? usual
     const tenant = request.tenant ?? 0
-    const ahead = this.#line.ahead(rank, tenant, true)
+    const ahead = this.#line.ahead(now, rank, tenant, true)
     const wait = this.#forecast.wait(now, ahead)
     const victim = this.#room() ? undefined : this.#victim(rank, tenant)
     if (victim === null) return this.#refuse("QueueFull", now, wait)
@@ -364,7 +364,7 @@ export class Slots implements Owner {
   }
 
   #predict(now: number, rank: number, tenant: number, tickets: boolean): number {
-    return this.#forecast.wait(now, this.#line.ahead(rank, tenant, tickets))
+    return this.#forecast.wait(now, this.#line.ahead(now, rank, tenant, tickets))
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {

@@ -21,7 +21,6 @@ export const workOf = (work: Work, a: number, b: number): number => {
     const { fastMs, slowMs, slowShare } = work.bimodal
     return a < slowShare ? slowMs : fastMs
   }
-  if ("exponential" in work) return -work.exponential.meanMs * Math.log(1 - a)
   if ("pareto" in work) {
     const { alpha, meanMs } = work.pareto
     return meanMs * (alpha - 1) / alpha * (1 - a) ** (-1 / alpha)

@@ -7,9 +7,8 @@
 export type Work =
   | number
   | { readonly lognormal: { readonly meanMs: number; readonly cv: number } }
-  /** Lomax (Pareto II) ... */
+  /** A heavy tail: up to an `alpha` of 2 without a finite variance. */
   | { readonly pareto: { readonly meanMs: number; readonly alpha: number } }
-  | { readonly exponential: { readonly meanMs: number } }
   | {
     readonly bimodal: {
       readonly fastMs: number
@@ -140,7 +139,6 @@ export const meanOf = (work: Work): number => {
   if (typeof work === "number") return work
   if ("lognormal" in work) return work.lognormal.meanMs
   if ("pareto" in work) return work.pareto.meanMs
-  if ("exponential" in work) return work.exponential.meanMs
   const { fastMs, slowMs, slowShare } = work.bimodal
   return fastMs * (1 - slowShare) + slowMs * slowShare
 }
