@@ -5,6 +5,7 @@ import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List, lists } from "./entry.ts"
 import { first, leastUrgent, oldest } from "./lanes.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
+import { promises } from "./promise.ts"
 import {
   type Line,
   MailboxTicket,
@@ -13,9 +14,6 @@ import {
   refusalOf,
   type Rejection,
 } from "./store.ts"
-
-/** The reserve that is asked for, where messages take unequally long. */
-const usual = Feasibility.sigmas(Feasibility.usualRisk)
 
 /**
  * The memory store of messages. Synchronous; time comes in as an argument, waking is left to the
@@ -128,9 +126,8 @@ export class Mailbox implements Bounded {
     }
     if (entry.expires !== Infinity && this.service.known && !held) {
       // Only an ask has to be done by then; of the others it is the wait that is bounded.
-      const own = entry.how === "ask" ? this.service.estimate : 0
-      const like = entry.how === "ask" ? this.service : undefined
-      if (!this.promises(now, entry.expires, own, like)) {
+      const work = entry.how === "ask" ? this.service : undefined
+      if (!this.promises(now, entry.expires, work?.estimate ?? 0, work)) {
         return this.reject(entry, "Infeasible", now)
       }
     }
@@ -270,16 +267,8 @@ export class Mailbox implements Bounded {
     const wait = this.predict(now)
     if (wait === 0) return true
     const { concurrency } = this.options
-    const { deviation, mean } = this.service
-    const departures = this.waiting + this.tickets - (concurrency - this.going.size) + 1
-    return Feasibility.likely(
-      wait,
-      Feasibility.waitDeviation(departures, concurrency, mean, deviation),
-      own,
-      like,
-      deadline - now,
-      usual,
-    )
+    const ended = this.waiting + this.tickets - (concurrency - this.going.size) + 1
+    return promises(wait, ended, concurrency, this.service, own, like, deadline - now)
   }
 
   predict(now: number): number {
