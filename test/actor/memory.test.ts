@@ -460,7 +460,7 @@ describe("the memory store", () => {
       return count
     }
     expect(taken(() => 50)).toBe(19)
-    const varied = taken(() => 20 + 60 * next())
+    const varied = taken(() => 20 + next(60))
     expect(varied).toBeLessThan(17)
     expect(varied).toBeGreaterThan(8)
   })
