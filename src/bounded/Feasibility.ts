@@ -199,7 +199,12 @@ export const overtaken = (
   return Math.ceil(expected + 3 * Math.sqrt(expected * random))
 }
 
-/** The chance of being late above which work is refused, unless somebody says otherwise. */
+/**
+ * The chance of being late above which work is refused, unless somebody says otherwise: 0.001.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
 export const usualRisk = 0.001
 
 /**
