@@ -66,11 +66,11 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // 0.5 x  24 ████           24 ████           24 ████
 // 1 x    48 █████████      48 █████████      48 █████████
 // 1.5 x  29 █████          36 ███████        56 ███████████
-// 2 x    19 ███            21 ████           56 ███████████
-// 3 x    14 ██             14 ██             57 ███████████
+// 2 x    19 ███            21 ████           55 ███████████
+// 3 x    14 ██             14 ██             55 ███████████
 // 3 x, none: 14 in time, 140 too late, 0 refused at once
 // 3 x, timeout: 14 in time, 139 too late, 0 refused at once
-// 3 x, deadline: 57 in time, 5 too late, 91 refused at once
+// 3 x, deadline: 55 in time, 2 too late, 96 refused at once
 
 // Output when broken:
 // …

@@ -5,6 +5,7 @@ import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List, lists } from "./entry.ts"
 import { first, leastUrgent, oldest } from "./lanes.ts"
 import type { Account, Outcome } from "./Mailbox.ts"
+import { promises } from "./promise.ts"
 import {
   type Line,
   MailboxTicket,
@@ -124,11 +125,9 @@ export class Mailbox implements Bounded {
       if (victim === undefined) return this.reject(entry, "Full", now)
     }
     if (entry.expires !== Infinity && this.service.known && !held) {
-      const wait = this.predict(now)
       // Only an ask has to be done by then; of the others it is the wait that is bounded.
-      const own = entry.how === "ask" ? this.service.estimate : 0
-      // A sender that would be served at once is let in: that is how a better time is noticed.
-      if (wait > 0 && !Feasibility.decide(wait, own, entry.expires - now)) {
+      const work = entry.how === "ask" ? this.service : undefined
+      if (!this.promises(now, entry.expires, work?.estimate ?? 0, work)) {
         return this.reject(entry, "Infeasible", now)
       }
     }
@@ -245,16 +244,31 @@ export class Mailbox implements Bounded {
     const { options } = this
     if (this.closed) return this.refuse("Closed", now)
     if (this.waiting + this.tickets >= options.capacity) return this.refuse("QueueFull", now)
-    const wait = this.predict(now)
-    const own = request.service ?? this.service.estimate
-    if (
-      deadline !== Infinity && wait > 0 && !Feasibility.decide(wait, own, deadline - now)
-    ) return this.refuse("Infeasible", now)
+    if (deadline !== Infinity) {
+      const { expectation, service } = request
+      const own = service ?? this.service.estimate
+      const like = service === undefined ? this.service : service > 0 ? expectation : undefined
+      if (!this.promises(now, deadline, own, like)) return this.refuse("Infeasible", now)
+    }
     const ticket = new MailboxTicket(
       this.line ??= { tickets: 0, bounded: this, freed: () => this.refill() },
     )
     this.mark()
     return ticket
+  }
+
+  /** A newcomer that would be served at once is let in: that is how a better time is noticed. */
+  private promises(
+    now: number,
+    deadline: number,
+    own: number,
+    like: Request["expectation"],
+  ): boolean {
+    const wait = this.predict(now)
+    if (wait === 0) return true
+    const { concurrency } = this.options
+    const ended = this.waiting + this.tickets - (concurrency - this.going.size) + 1
+    return promises(wait, ended, concurrency, this.service, own, like, deadline - now)
   }
 
   predict(now: number): number {
@@ -267,6 +281,7 @@ export class Mailbox implements Bounded {
       inUse: Math.min(inUse, concurrency),
       ahead,
       service: this.service.mean,
+      deviation: this.service.deviation,
       elapsedAt: (position) => this.elapsedAt(position, now),
     })
   }

@@ -64,7 +64,7 @@ export interface Request {
    * What it will be expected to work later on: when its turn comes, work that has become slower since
    * it asked is judged by this, and not by {@link Request.service}. Default: nothing newer is known.
    */
-  readonly expectation?: Pick<ServiceTime, "mean"> | undefined
+  readonly expectation?: Pick<ServiceTime, "mean" | "tail" | "rarity"> | undefined
   /** Rank of its class, 0 (critical-plus) to 3 (sheddable). Default 1, `critical`. */
   readonly criticality?: number | undefined
   /** Hash of whom it is accounted to. Default 0, nobody. */

@@ -5,6 +5,7 @@
  */
 
 import { shares } from "./rank.ts"
+import type { ServiceTime } from "./ServiceTime.ts"
 
 /**
  * A first-in, first-out line before `capacity` slots, as a newcomer sees it.
@@ -23,6 +24,8 @@ export interface Line {
   readonly ahead: number
   /** Expected service time. */
   readonly service: number
+  /** Standard deviation of the service time. Default 0, constant times. */
+  readonly deviation?: number | undefined
   /** How long running work has been at it: position 0 is the oldest, `inUse - 1` the youngest. */
   readonly elapsedAt: (position: number) => number
 }
@@ -30,12 +33,15 @@ export interface Line {
 /**
  * Predicted wait of a newcomer, in milliseconds; 0 when a slot is left for it now.
  *
- * **Details** – exact for constant service times. The line drains in waves of `capacity`: whole
+ * **Details** – exact for constant service times, of which the line drains in waves of `capacity`: whole
  * waves cost one service time each, the rest is the remaining time of the running work whose slot
  * the newcomer's wave inherits. Work that overran its expected time by x is predicted to need
  * another x, never 0: what has lasted longer than expected will likely last (Lindy's law), and a
  * hanging dependency therefore closes the door by itself. While some of the work has lasted more than
  * twice as long as expected, and some has not, the line is predicted to drain through the slots of the latter.
+ * The more service times vary (`deviation`), the less the ages of the running work tell: then slots
+ * are predicted to come free evenly, one every `service / capacity`, but none sooner than as long
+ * again as nothing has moved.
  *
  * @category operations
  * @since 0.1.0
@@ -53,7 +59,22 @@ export const predictWait = (line: Line): number => {
   const residual = position < line.inUse
     ? Math.abs(line.service - line.elapsedAt(position))
     : line.service
-  return wave * line.service + residual
+  const exact = wave * line.service + residual
+  const even = evenness(line.service, line.deviation ?? 0)
+  if (even === 0) return exact
+  const gap = line.service / capacity
+  const since = line.inUse > 0 ? line.elapsedAt(line.inUse - 1) : 0
+  return exact + even * ((index + surplus) * gap + Math.max(gap, since) - exact)
+}
+
+/**
+ * How far slots come free evenly, one every `service / capacity`, and not when the ages of the work in
+ * them say: 0 for constant times, half for those spread by a fifth, nearly 1 where they vary much.
+ */
+const evenness = (service: number, deviation: number): number => {
+  if (deviation === 0 || service <= 0) return 0
+  const square = (deviation / service) ** 2
+  return square / (square + 0.04)
 }
 
 /**
@@ -136,13 +157,145 @@ export const ahead = (own: number, queued: ArrayLike<number>, rank: number): num
 export const turns = (mine: number, theirs: number): number => Math.min(theirs, mine + 1)
 
 /**
- * How many overtakers to reckon with when so many are to be expected: three standard deviations more,
- * as of random arrivals.
+ * Who overtakes: work of more critical classes (`class`), classes below their share (`share`), or other
+ * tenants of the same class (`tenant`).
  *
- * **Details** – where a line stands, to be careful costs nothing, because no slot is idle; to be
- * careless costs work that is let in and then refused for lateness.
+ * @category models
+ * @since 0.1.0
+ */
+export type Overtaking = "class" | "share" | "tenant"
+
+/** Who comes seldom has many starts of others for each of its own, and goes first. */
+const mostRate = 3
+
+/**
+ * How many overtakers to reckon with until `mine` of one part of the line have got a slot, when for
+ * `own` starts of the part there were `others` so far: three standard deviations more than are to
+ * be expected.
+ *
+ * **Details** – with a rate of r others for each own start, `mine * r` are to be expected. Whoever
+ * is overtaken by a more critical class is overtaken by those as well who come meanwhile: as in the
+ * busy period of a queue, the variance is (1 + r)² times that of random arrivals, and as what was counted
+ * is itself a sample, `1 + mine / own` times that. Tenants of a class take turns: 1 + r times, where r
+ * counts as 3 at most. Shares are fixed: once. Where a line stands, to be careful costs nothing,
+ * because no slot is idle; to be careless costs work that is let in and then refused for lateness.
  *
  * @category operations
  * @since 0.1.0
  */
-export const overtaken = (expected: number): number => Math.ceil(expected + 3 * Math.sqrt(expected))
+export const overtaken = (
+  mine: number,
+  own: number,
+  others: number,
+  by: Overtaking,
+): number => {
+  const rate = others / own
+  const expected = mine * rate
+  const random = by === "class"
+    ? (1 + rate) ** 2 * (1 + mine / own)
+    : by === "tenant"
+    ? 1 + Math.min(mostRate, rate)
+    : 1
+  return Math.ceil(expected + 3 * Math.sqrt(expected * random))
+}
+
+/**
+ * The chance of being late above which work is refused, unless somebody says otherwise: 0.001.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const usualRisk = 0.001
+
+/**
+ * How many standard deviations above its mean a normal variable lies with that chance: 3.09 for 0.001,
+ * and 0 from 0.5 on. To within 0.001.
+ *
+ * @see Abramowitz, Stegun, "Handbook of Mathematical Functions", 26.2.23
+ * @category operations
+ * @since 0.1.0
+ */
+export const sigmas = (risk: number): number => {
+  if (risk >= 0.5) return 0
+  const t = Math.sqrt(-2 * Math.log(risk))
+  const above = 2.515517 + t * (0.802853 + t * 0.010328)
+  return t - above / (1 + t * (1.432788 + t * (0.189269 + t * 0.001308)))
+}
+
+/** The mean of a service time is an average of about so many samples. */
+const averaged = 19
+
+/**
+ * Standard deviation, in milliseconds, of the wait until `k` slots of `capacity` have come free.
+ *
+ * **Details** – the k departures of busy servers: k/c² times the variance of the service time by
+ * the central limit theorem, and as much again for each {@link averaged} of them, because the mean is
+ * estimated. Where times vary little, it is one certain slot that is waited for, and its work varies
+ * as all work does. 0 for constant times.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const waitDeviation = (
+  k: number,
+  capacity: number,
+  service: number,
+  deviation: number,
+): number => {
+  if (deviation === 0) return 0
+  const departures = k * (1 + k / averaged) / (capacity * capacity)
+  return deviation * Math.sqrt(departures + 1 - evenness(service, deviation))
+}
+
+/** The 90th percentile is exceeded by one in ten; so many sigmas less is ten times the risk. */
+const tenfold = 0.76
+
+/**
+ * Whether work ends within `timeLeft` milliseconds but for the risk that `z` stands for (see
+ * {@link sigmas}): {@link decide}, and a reserve that follows what was measured.
+ *
+ * **Details** – `wait` is predicted, with the given standard deviation; `own` is how long the work
+ * is expected to take, and `work` what is known of its kind: nothing if it is `undefined`. The reserve
+ * is the root of the sum of two squares, `z` times the deviation of the wait, and what the work's
+ * own upper quantile is above its mean; at least so much that the 90th percentile fits after a wait
+ * of ten times the risk. There is none for constant times, with a `z` of 0, nor for work
+ * that need not wait: to refuse it would leave a slot idle. And nothing is refused for less than twice
+ * the risk that it would have without a wait: what often takes longer than its deadline cannot be
+ * helped by a shorter line.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const likely = (
+  wait: number,
+  deviation: number,
+  own: number,
+  work: Pick<ServiceTime, "mean" | "tail" | "rarity"> | undefined,
+  timeLeft: number,
+  z: number,
+  margin = 0,
+): boolean => {
+  if (timeLeft === Infinity) return true
+  if (!(timeLeft > 0) || !decide(wait, own, timeLeft, margin)) return false
+  if (wait === 0 || z === 0) return true
+  if (decide(wait, longest(deviation, own, work, z), timeLeft, margin)) return true
+  if (work === undefined) return false
+  const idle = work.rarity(timeLeft)
+  const twice = idle <= 0 ? 0 : idle - Math.LN2 / (idle + 1 / idle)
+  return twice < z && decide(wait, longest(deviation, own, work, twice), timeLeft, margin)
+}
+
+/** The time from the end of the predicted wait that is exceeded with that risk. */
+const longest = (
+  deviation: number,
+  own: number,
+  work: Pick<ServiceTime, "mean" | "tail"> | undefined,
+  z: number,
+): number => {
+  const mean = work === undefined ? own : work.mean
+  const tail = work === undefined ? own : work.tail(z)
+  return Math.max(
+    own + Math.max(0, z - tenfold) * deviation,
+    mean + Math.hypot(z * deviation, Math.max(0, tail - mean)),
+  )
+}

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Spread } from "./spread.ts"
 
 /**
  * A running estimate of the service time. Synchronous; `observe` does not allocate.
@@ -21,6 +22,15 @@ export interface ServiceTime {
   readonly p90: number
   /** `max(mean, p90)`; while unknown, the longest time that cancelled work has taken. */
   readonly estimate: number
+  /** Standard deviation, in milliseconds, without what changes of the mean add to it. */
+  readonly deviation: number
+  /**
+   * The time that work exceeds as rarely as a normal variable exceeds so many standard deviations: 3.09
+   * for one in a thousand. Never below the mean.
+   */
+  readonly tail: (sigmas: number) => number
+  /** The inverse of `tail`: how many standard deviations that time stands for; `Infinity` if it was never seen. */
+  readonly rarity: (ms: number) => number
   /** A sample of work that completed. */
   readonly observe: (ms: number) => void
   /**
@@ -37,7 +47,11 @@ const size = 32
 /** Weight of a new sample in the mean once there are at least ten. */
 const gain = 0.1
 /** So many samples in a row above the estimate or below the p10 are a new regime, not noise. */
-const run = 4
+const runOfEqual = 4
+/** Where times vary anyway, four in a row come by chance once in some thousand samples. */
+const runOfWide = 6
+/** Relative standard deviation from which on times vary. */
+const wide = 0.05
 /**
  * Work that is cancelled at its expected time would have taken longer: half as long again, until more is
  * known. Where a line stands, admission leaves all work just the time that is expected, so that nothing
@@ -76,12 +90,15 @@ class Estimator implements ServiceTime {
   #seen = 0
   #mean = 0
   #p90 = 0
+  #median = 0
   #floor = 0
   // Samples in a row beyond what was normal when the row began.
   #above = 0
   #below = 0
   #high = 0
   #low = 0
+  readonly #spread = new Spread()
+  readonly #last = [0, 0, 0, 0, 0, 0]
 
   constructor(expectedMs: number | undefined) {
     if (expectedMs !== undefined) this.replace(expectedMs)
@@ -100,6 +117,24 @@ class Estimator implements ServiceTime {
     return this.#count === 0 ? this.#floor : Math.max(this.#mean, this.#p90)
   }
 
+  get deviation(): number {
+    return this.#spread.deviation * this.#median
+  }
+  tail(sigmas: number): number {
+    return Math.max(this.#mean, this.#spread.quantile(sigmas) * this.#typical)
+  }
+  rarity(ms: number): number {
+    return this.#spread.rarity(ms / this.#typical)
+  }
+
+  /**
+   * What is typical now: the median of the window, or what the mean says of it, if that is more. Each
+   * alone is 10 % off where times vary by half, and to be careful costs less than to be careless.
+   */
+  get #typical(): number {
+    return Math.max(this.#median, this.#mean / this.#spread.mean)
+  }
+
   observe(ms: number): void {
     if (!(ms >= 0 && ms < Infinity)) return
     const low = this.#sorted[Math.floor(this.#count * 0.1)]!
@@ -112,7 +147,8 @@ class Estimator implements ServiceTime {
       this.#below = ms < this.#low ? this.#below + 1 : 0
     }
     this.#push(ms)
-    if (this.#above === run || this.#below === run) return this.#restart()
+    const run = this.#spread.deviation > wide ? runOfWide : runOfEqual
+    if (this.#above >= run || this.#below >= run) return this.#restart(run)
     const weight = Math.max(gain, 1 / ++this.#seen)
     this.#mean += weight * (Math.max(ms, this.#seen > 10 ? low : 0) - this.#mean)
   }
@@ -144,8 +180,8 @@ class Estimator implements ServiceTime {
   }
 
   /** Starts again from the last `run` samples. */
-  #restart(): void {
-    const last = [0, 0, 0, 0]
+  #restart(run: number): void {
+    const last = this.#last
     for (let i = 0; i < run; i++) last[i] = this.#ring[(this.#next - run + i + size) % size]!
     this.replace(last[0]!)
     for (let i = 1; i < run; i++) {
@@ -168,6 +204,11 @@ class Estimator implements ServiceTime {
     sorted[hole] = ms
     this.#ring[this.#next] = ms
     this.#next = (this.#next + 1) % size
+    this.#median = sorted[this.#count >> 1]!
+    // In the middle of the window.
+    if (this.#count === size) {
+      this.#spread.add(this.#ring[(this.#next + (size >> 1)) % size]!, this.#median)
+    }
     // Rounded down: among a few samples one outlier is no percentile.
     this.#p90 = sorted[Math.floor((this.#count - 1) * 0.9)]!
   }

@@ -89,6 +89,8 @@ export interface Options extends Settings {
   readonly expected?: Duration.Input | undefined
   /** Longest wait in line, whatever the deadline. Default 30 seconds. */
   readonly maxWait?: Duration.Input | undefined
+  /** Chance of being late above which work is refused, as of a bulkhead. Default 0.001. */
+  readonly risk?: number | undefined
 }
 
 /**
@@ -114,7 +116,7 @@ export interface Options extends Settings {
  */
 export const make = (options: Options): Effect.Effect<AdaptiveLimit, never, Scope.Scope> =>
   Effect.suspend(() => {
-    const { expected, maxWait, name } = options
+    const { expected, maxWait, name, risk } = options
     const adaptive = boundsOf(`Cannot make the adaptive limit "${name}"`, options)
     const queueCapacity = options.queueCapacity ?? 256
     const line = makeLine({
@@ -124,6 +126,7 @@ export const make = (options: Options): Effect.Effect<AdaptiveLimit, never, Scop
       queueCapacity,
       expected,
       maxWait,
+      risk,
     }, adaptive)
     return Effect.flatMap(
       line,

@@ -86,8 +86,10 @@ export interface Limits {
   readonly capacity?: number | undefined
   /** Places in line. An integer, at least 0. */
   readonly queueCapacity?: number | undefined
-  /** Reserve asked for at the door. A number of at least 0. */
+  /** Fixed reserve asked for at the door. A number of at least 0. */
   readonly margin?: number | undefined
+  /** Chance of being late above which work is refused. Above 0, up to 0.5. */
+  readonly risk?: number | undefined
 }
 
 /**
@@ -116,8 +118,16 @@ export interface Options {
   readonly queueCapacity?: number | undefined
   /** Service time to assume before anything is known. Default: unknown. */
   readonly expected?: Duration.Input | undefined
-  /** Reserve asked for at the door, relative to predicted wait plus work: 0.1 is 10 %. Default 0. */
+  /** Fixed reserve asked for at the door, relative to predicted wait plus work: 0.1 is 10 %. Default 0. */
   readonly margin?: number | undefined
+  /**
+   * Chance of being late above which work that has to wait is refused at the door: above 0, up to 0.5.
+   * Default 0.001. The reserve follows the measured service times, and is none while they are all
+   * equal. With 0.5 there is none either, and the line is filled up to the last request that can just
+   * make it. Work that need not wait is never refused for this, and none for less than twice the risk that
+   * it would have without a wait.
+   */
+  readonly risk?: number | undefined
   /**
    * Sheds work without a deadline from a standing queue (CoDel), once it has waited more than twice
    * as long as was predicted for it. Default false: such work said that it can wait, and has

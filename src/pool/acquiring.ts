@@ -54,6 +54,7 @@ export class Acquiring {
       capacity: options.capacity,
       queueCapacity: options.queueCapacity,
       margin: options.margin,
+      risk: options.risk,
       shed: options.shed,
       lifo: options.lifo,
       expectedMs: options.expected === undefined ? undefined : toMillis(options.expected),

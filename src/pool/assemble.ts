@@ -40,6 +40,8 @@ export interface Options {
   readonly expected?: Duration.Input | undefined
   /** Longest wait in line, whatever the deadline. Default 30 seconds. */
   readonly maxWait?: Duration.Input | undefined
+  /** Chance of being late above which a call is refused, as of a bulkhead. Default 0.001. */
+  readonly risk?: number | undefined
   /** Whether doing a call twice does no harm, unless it says so itself. Default false. */
   readonly idempotent?: boolean | undefined
   /** Retries of idempotent calls: see `Retry.Options`. Default 3 attempts, full jitter. */
@@ -69,7 +71,7 @@ export const assemble = (
   listeners: Listeners,
 ): Effect.Effect<Caller, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { breaker, expected, hedge, limit, maxWait, name, retry, throttle } = options
+    const { breaker, expected, hedge, limit, maxWait, name, retry, risk, throttle } = options
     const what = `Cannot make the dependency "${name}"`
     const timeoutMs = durationMs(`${what}: timeout`, options.timeout ?? "10 seconds")
     if (!(timeoutMs > 0)) throw new Mistake(`${what}: timeout is not a positive duration.`)
@@ -81,6 +83,7 @@ export const assemble = (
       queueCapacity: options.queueCapacity ?? 256,
       expected,
       maxWait,
+      risk,
     }, adaptive)
     const circuit = breaker === false
       ? undefined

@@ -26,6 +26,11 @@ export class Lane {
     return this.#queues ??= new Queues()
   }
 
+  /** The queue that the tenant had last, if it still is its own. */
+  known(tenant: number): Queue | undefined {
+    return this.#queues?.known(tenant)
+  }
+
   /** Waiters and open tickets. */
   get queued(): number {
     return this.waiting + this.tickets.size

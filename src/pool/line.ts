@@ -1,6 +1,6 @@
 import * as Codel from "../bounded/Codel.ts"
 import * as Feasibility from "../bounded/Feasibility.ts"
-import { ranks } from "../bounded/rank.ts"
+import { ranks, usual } from "../bounded/rank.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { type Entry, List, type Queue } from "./entry.ts"
 import { accrue, type Lane, lanes, nextLane } from "./lane.ts"
@@ -116,9 +116,15 @@ export class Line {
   }
 
   /** How much gets a slot before a newcomer of that class and tenant; tickets count if asked for. */
-  ahead(rank: number, tenant: number, tickets: boolean): number {
+  ahead(now: number, rank: number, tenant: number, tickets: boolean): number {
     const all = tickets ? this.queued : this.waiters.size
-    if (all === 0 || this.#alike(rank, tenant)) return all
+    if (all === 0) return all
+    if (this.#alike(rank, tenant)) {
+      // Alone for a moment: those who went first a moment ago will come again.
+      const lane = this.lanes[rank]!
+      const others = lane.pace.lately(all, rank > usual ? "class" : "share", now)
+      return all + Math.max(others, lane.known(tenant)?.pace.lately(all, "tenant", now) ?? 0)
+    }
     const lane = this.lanes[rank]!
     let own = 0
     let passed = 0
@@ -129,8 +135,8 @@ export class Line {
       for (const other of lane.queues.active) {
         if (other !== queue) own += Feasibility.turns(mine, tickets ? other.queued : other.waiting)
       }
-      if (queue !== undefined) passed = mine + queue.pace.overtaken(mine)
-      passed = Math.max(passed, own + lane.pace.overtaken(own))
+      if (queue !== undefined) passed = mine + queue.pace.overtaken(mine, "tenant")
+      passed = Math.max(passed, own + lane.pace.overtaken(own, rank > usual ? "class" : "share"))
     } else if (rank === this.#rank) own = Feasibility.turns(0, all)
     for (let i = 0; i < ranks; i++) {
       const { queued, waiting } = this.lanes[i]!

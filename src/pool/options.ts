@@ -9,6 +9,7 @@ interface Checked {
   readonly queueCapacity?: number | undefined
   readonly expected?: Duration.Input | undefined
   readonly margin?: number | undefined
+  readonly risk?: number | undefined
   readonly maxWait?: Duration.Input | undefined
 }
 
@@ -36,10 +37,11 @@ export const problem = (options: Checked): string | undefined => {
 /** What is wrong with limits, as one sentence. */
 export const wrongLimit = (
   what: string,
-  { capacity, margin, queueCapacity }: {
+  { capacity, margin, queueCapacity, risk }: {
     readonly capacity?: number | undefined
     readonly queueCapacity?: number | undefined
     readonly margin?: number | undefined
+    readonly risk?: number | undefined
   },
 ): string | undefined => {
   if (capacity !== undefined && (!Number.isSafeInteger(capacity) || capacity < 1)) {
@@ -50,6 +52,9 @@ export const wrongLimit = (
   }
   if (margin !== undefined && !(margin >= 0 && margin < Infinity)) {
     return `${what}: margin is ${margin}. Use a number of at least 0, such as 0.1.`
+  }
+  if (risk !== undefined && !(risk > 0 && risk <= 0.5)) {
+    return `${what}: risk is ${risk}. Use a number above 0 and up to 0.5, such as 0.001.`
   }
   return undefined
 }

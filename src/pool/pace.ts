@@ -44,9 +44,14 @@ export class Pace {
   }
 
   /** How many others will overtake one that has `own` of its part before it. */
-  overtaken(own: number): number {
+  overtaken(own: number, by: Feasibility.Overtaking): number {
     return this.#others === 0 || this.#own + this.#others < few
       ? 0
-      : Feasibility.overtaken((own + 1) * this.#others / Math.max(0.5, this.#own))
+      : Feasibility.overtaken(own + 1, Math.max(0.5, this.#own), this.#others, by)
+  }
+
+  /** The same of a line in which nobody else is at the moment: 0 if that has been so for long. */
+  lately(own: number, by: Feasibility.Overtaking, now: number): number {
+    return now - this.#now > memoryMs ? 0 : this.overtaken(own, by)
   }
 }

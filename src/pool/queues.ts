@@ -29,6 +29,15 @@ export class Queues {
     return undefined
   }
 
+  /** The queue that the tenant had last, also if nothing of it is there now. */
+  known(tenant: number): Queue | undefined {
+    for (let i = 0; i < hand; i++) {
+      const queue = this.#at(tenant, i)
+      if (queue.tenant === tenant) return queue
+    }
+    return undefined
+  }
+
   /** The queue for work of the tenant: its own, else a free one, else the shortest of its hand. */
   for(tenant: number): Queue {
     const own = this.of(tenant)

@@ -5,6 +5,7 @@ import type { Reason, Refusal } from "../bounded/Refused.ts"
 import type { ServiceTime } from "../bounded/ServiceTime.ts"
 import { Entry, List, type Owner } from "./entry.ts"
 import { Estimate, type Outcome } from "./estimate.ts"
+import { Forecast, type Reserve } from "./forecast.ts"
 import { Line } from "./line.ts"
 import { Refusals } from "./refusals.ts"
 
@@ -21,10 +22,9 @@ export interface SlotsStats extends Stats {
 }
 
 /** What can be changed at run time. */
-export interface Limits {
+export interface Limits extends Reserve {
   readonly capacity?: number | undefined
   readonly queueCapacity?: number | undefined
-  readonly margin?: number | undefined
 }
 
 export interface Options extends Limits {
@@ -59,8 +59,6 @@ export class Slots implements Owner {
   readonly name: string
   readonly service: ServiceTime
   queueCapacity: number
-  #margin: number
-  #sure = Infinity
   #sheds: boolean
   #running = new List()
   readonly #estimate: Estimate
@@ -69,26 +67,18 @@ export class Slots implements Owner {
   #started = 0
   #closed: "Closed" | "ShuttingDown" | undefined = undefined
   readonly #refusals = new Refusals()
-  // One object for all predictions, so that a decision allocates nothing.
-  #now = 0
-  #view = {
-    capacity: 0,
-    inUse: 0,
-    ahead: 0,
-    service: 0,
-    elapsedAt: (position: number): number =>
-      Math.max(0, this.#now - this.#running.sinceAt(position)),
-  }
+  readonly #forecast: Forecast
 
   constructor(options: Options) {
     this.kind = options.kind
     this.name = options.name
     this.queueCapacity = options.queueCapacity ?? Math.max(64, 16 * options.capacity)
-    this.#margin = options.margin ?? 0
     this.#sheds = options.shed ?? false
     this.#estimate = new Estimate(options.expectedMs)
     this.service = this.#estimate.service
     this.#line = new Line(options.capacity, this.service, options.lifo ?? false)
+    this.#forecast = new Forecast(this.#running, this.#line, this.service)
+    this.#forecast.update(options)
   }
 
   get capacity(): number {
@@ -116,15 +106,17 @@ export class Slots implements Owner {
       tenant = held.tenant
     }
     if (this.#closed !== undefined) return this.#refuse(this.#closed, now)
-    const wait = this.#predict(now, rank, tenant, held === undefined)
+    const ahead = this.#line.ahead(now, rank, tenant, held === undefined)
+    const wait = this.#forecast.wait(now, ahead)
     const victim = held === undefined && !this.#room() ? this.#victim(rank, tenant) : undefined
     if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Who has a ticket was promised that it can finish. The promise is broken only if it has become
     // impossible, or if nothing was known when it was given.
     const counted = held?.promised === undefined ? wait : 0
-    const margin = held === undefined ? this.#margin : 0
     const own = this.#estimate.own(held)
-    const feasible = this.#feasible(counted, own, deadline - now, margin)
+    const feasible = held === undefined
+      ? this.#forecast.promises(ahead, wait, own, this.service, deadline - now)
+      : this.#feasible(counted, own, deadline - now)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
     if (!feasible && !probe && !this.#spare(held, "Late")) {
       return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
@@ -183,13 +175,20 @@ export class Slots implements Owner {
     this.#estimate.declared(service)
     const rank = request.criticality ?? usual
     const tenant = request.tenant ?? 0
-    const wait = this.#predict(now, rank, tenant, true)
+    const ahead = this.#line.ahead(now, rank, tenant, true)
+    const wait = this.#forecast.wait(now, ahead)
     const victim = this.#room() ? undefined : this.#victim(rank, tenant)
     if (victim === null) return this.#refuse("QueueFull", now, wait)
     // Asked for last: to find it out may cost more than all of the above.
     const { deadline } = request
     const own = service ?? this.#estimate.own(undefined)
-    const feasible = this.#feasible(wait, own, deadline - now, this.#margin)
+    // Who says 0 is let in to find out how long it takes.
+    const like = service === undefined
+      ? this.service
+      : service > 0
+      ? request.expectation
+      : undefined
+    const feasible = this.#forecast.promises(ahead, wait, own, like, deadline - now)
     const probe = !feasible && this.#mayProbe(now, deadline)
     const dark = request.dark === true
     if (!feasible && !probe) {
@@ -200,7 +199,7 @@ export class Slots implements Owner {
     const promised = this.service.known ? wait : undefined
     const ticket = new Entry(this, "ticket", now, deadline, service, promised, rank, tenant)
     ticket.expectation = request.expectation
-    ticket.limit = Math.min(this.#estimate.limit, this.#sure)
+    ticket.limit = Math.min(this.#estimate.limit, this.#forecast.sure)
     ticket.probe = probe
     ticket.dark = dark
     this.#line.promise(ticket, now)
@@ -252,7 +251,7 @@ export class Slots implements Owner {
   /** The same by a limit that moves by itself; `sure` of it is what newcomers are promised. */
   adapt(limit: number, sure: number, now: number): void {
     this.#estimate.limit = limit
-    this.#sure = sure
+    this.#forecast.sure = sure
     if (limit !== this.capacity) this.resize(limit, now)
   }
 
@@ -260,7 +259,7 @@ export class Slots implements Owner {
   update(limits: Limits, now: number): void {
     this.#line.capacity = limits.capacity ?? this.#line.capacity
     this.queueCapacity = limits.queueCapacity ?? this.queueCapacity
-    this.#margin = limits.margin ?? this.#margin
+    this.#forecast.update(limits)
     this.#handOver(now)
   }
 
@@ -300,7 +299,7 @@ export class Slots implements Owner {
     while (entry !== undefined) {
       const next: Entry | undefined = entry.next
       const position = kept.get(entry.queue) ?? 0
-      const wait = this.#wait(now, this.#line.aheadOf(entry, position))
+      const wait = this.#forecast.wait(now, this.#line.aheadOf(entry, position))
       const own = this.#estimate.own(entry)
       // In the dark it is judged at its turn, once.
       if (entry.dark || this.#feasible(wait, own, entry.deadline - now)) {
@@ -362,9 +361,9 @@ export class Slots implements Owner {
     if (waiting > this.#highWater) this.#highWater = waiting
   }
 
-  #feasible(wait: number, own: number, timeLeft: number, margin = 0): boolean {
-    return timeLeft === Infinity || timeLeft > 0 &&
-        Feasibility.decide(wait, own, timeLeft, margin)
+  #feasible(wait: number, own: number, timeLeft: number): boolean {
+    if (timeLeft === Infinity) return true
+    return timeLeft > 0 && Feasibility.decide(wait, own, timeLeft)
   }
 
   #mayProbe(now: number, deadline: number): boolean {
@@ -373,22 +372,7 @@ export class Slots implements Owner {
   }
 
   #predict(now: number, rank: number, tenant: number, tickets: boolean): number {
-    return this.#wait(now, this.#line.ahead(rank, tenant, tickets))
-  }
-
-  #wait(now: number, ahead: number): number {
-    const view = this.#view
-    this.#now = now
-    view.capacity = Math.min(this.capacity, this.#sure)
-    // What runs beyond a limit that is only tried waits at the other side, if it queues there.
-    const tried = this.#sure === Infinity ? 0 : Math.max(0, this.#running.size - view.capacity)
-    view.inUse = this.#running.size - tried
-    view.ahead = ahead + tried
-    view.service = this.service.known
-      ? this.service.mean
-      // At least as long as the oldest work has taken already.
-      : Math.max(this.service.estimate, view.inUse === 0 ? 0 : view.elapsedAt(0))
-    return Feasibility.predictWait(view)
+    return this.#forecast.wait(now, this.#line.ahead(now, rank, tenant, tickets))
   }
 
   #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {

@@ -140,6 +140,13 @@ export interface Options {
   /** How long a query takes, before anything is known. Default: unknown. */
   readonly expected?: Duration.Input | undefined
   /**
+   * Fixed reserve asked for at the door, as of `Bulkhead`. Default: 0.02, because even queries that take
+   * equally long take a little more or less than predicted.
+   */
+  readonly margin?: number | undefined
+  /** Chance of being late above which a request is refused, as of `Bulkhead`. Default: 0.001. */
+  readonly risk?: number | undefined
+  /**
    * The server ends any statement after this time: the net below deadlines, for a client that was
    * killed. Larger than the largest deadline; `Duration.infinity` for none. Default: 60 seconds.
    */
@@ -217,7 +224,8 @@ export const make: (
       expected: options.expected,
       // Real queries take a little more or less than predicted: without a reserve, those admitted
       // exactly at the edge would run and still be late.
-      margin: 0.02,
+      margin: options.margin ?? 0.02,
+      risk: options.risk,
     })
     const sql = yield* Effect.provide(
       Gate.make(gate, pool, [

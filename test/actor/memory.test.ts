@@ -441,4 +441,27 @@ describe("the memory store", () => {
     expect(slow.account()).toMatchObject({ ended: { rejected: 1, dropped: 0 } })
     expect(slow.stats(0).refused.Infeasible).toBe(1)
   })
+
+  it("takes fewer asks the more the times of messages vary, and as many as before if they do not", () => {
+    const next = random(1)
+    const taken = (sample: () => number): number => {
+      const time = ServiceTime.make()
+      for (let i = 0; i < 400; i++) time.observe(sample())
+      const mailbox = new Mailbox("m", { ...options, capacity: 100 }, time, {
+        lost: () => expect.unreachable(),
+        waited: () => {},
+      })
+      const pair = new Pair(options)
+      // The first one runs.
+      mailbox.offer(pair.entry("ask"), 0)
+      mailbox.take(0, 1)
+      let count = 0
+      while (mailbox.offer(pair.entry("ask", 0, false, 1000), 0) === undefined) count++
+      return count
+    }
+    expect(taken(() => 50)).toBe(19)
+    const varied = taken(() => 20 + next(60))
+    expect(varied).toBeLessThan(17)
+    expect(varied).toBeGreaterThan(8)
+  })
 })

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Feasibility } from "@weir/runtime"
+import { Feasibility, ServiceTime } from "@weir/runtime"
 import { Schema } from "effect"
 import { shares } from "../../src/bounded/rank.ts"
+import { random } from "../support/random.ts"
 
 const between = (minimum: number, maximum: number) =>
   Schema.Int.check(Schema.isBetween({ minimum, maximum }))
@@ -176,7 +177,185 @@ describe("Feasibility.turns and overtaken", () => {
       .toEqual([1, 4, 3])
   })
 
-  it("reckons with three standard deviations more than expected", () => {
-    expect([0, 1, 9, 100].map(Feasibility.overtaken)).toEqual([0, 4, 18, 130])
+  it("reckons with three standard deviations more than expected, by who overtakes", () => {
+    expect([0, 1, 10].map((mine) => Feasibility.overtaken(mine, 10, 0, "class"))).toEqual([0, 0, 0])
+    // One for each own start: 10, and 3 * sqrt(10 * 4 * 1.5), 3 * sqrt(10 * 2), 3 * sqrt(10).
+    expect(Feasibility.overtaken(10, 20, 20, "class")).toBe(34)
+    expect(Feasibility.overtaken(10, 20, 20, "tenant")).toBe(24)
+    expect(Feasibility.overtaken(10, 20, 20, "share")).toBe(20)
+    // A tenant that comes seldom goes first.
+    expect(Feasibility.overtaken(1, 1, 16, "tenant")).toBe(16 + 3 * 8)
+  })
+
+  it("is exceeded by less than one in a hundred lines that are overtaken at random", () => {
+    // Each start is one of a more critical class if one has come meanwhile: one comes in half of the slots.
+    const next = random(5)
+    let more = 0
+    for (let run = 0; run < 5000; run++) {
+      let [own, others, waiting] = [0, 0, 0]
+      while (own < 12) {
+        for (
+          let p = Math.exp(-0.5), u = next(), k = 1;
+          u > p;
+          p += Math.exp(-0.5) * 0.5 ** k / fact(k++)
+        ) {
+          waiting++
+        }
+        if (waiting > 0) {
+          waiting--
+          others++
+        } else own++
+      }
+      if (others > Feasibility.overtaken(12, 20, 20, "class")) more++
+    }
+    expect(more).toBeGreaterThan(0)
+    expect(more).toBeLessThan(50)
   })
 })
+
+const fact = (k: number): number => k < 2 ? 1 : k * fact(k - 1)
+
+/** Samples of work that is spread by `cv` around that mean, as a lognormal variable. */
+const lognormal = (next: () => number, mean: number, cv: number): number => {
+  const variance = Math.log(1 + cv * cv)
+  const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())
+  return mean * Math.exp(Math.sqrt(variance) * normal - variance / 2)
+}
+
+const learned = (sample: () => number, samples = 600): ServiceTime.ServiceTime => {
+  const time = ServiceTime.make()
+  for (let i = 0; i < samples; i++) time.observe(sample())
+  return time
+}
+
+describe("Feasibility of work that varies", () => {
+  it("turns a chance into standard deviations", () => {
+    const table = [[0.5, 0], [0.9, 0], [0.1, 1.2816], [0.01, 2.3263], [0.001, 3.0902], [
+      1e-6,
+      4.7534,
+    ]]
+    for (const [risk, sigmas] of table) {
+      expect(Feasibility.sigmas(risk!)).toBeCloseTo(sigmas!, 2)
+    }
+  })
+
+  it("predicts waits of busy slots to within what it says of their deviation", () => {
+    for (const cv of [0.1, 0.2, 0.5, 1]) {
+      for (const k of [1, 3, 10, 25]) {
+        const next = random(k)
+        const work = () => lognormal(next, 200, cv)
+        const ends = Array.from({ length: 10 }, work)
+        const begun = ends.map(() => 0)
+        let [sum, squares, runs] = [0, 0, 0]
+        const start = () => {
+          const slot = ends.indexOf(Math.min(...ends))
+          begun[slot] = ends[slot]!
+          return ends[slot]! += work()
+        }
+        for (let i = 0; i < 2000; i++) {
+          start()
+          if (i < 50 || i % 5 > 0) continue
+          const now = begun.reduce((a, b) => Math.max(a, b))
+          const ages = begun.map((since) => now - since).sort((a, b) => b - a)
+          const wait = Feasibility.predictWait({
+            ...line(10, ages, k - 1, 200),
+            deviation: 200 * cv,
+          })
+          const rest = [...ends]
+          let at = 0
+          for (let j = 0; j < k; j++) {
+            const first = rest.indexOf(Math.min(...rest))
+            at = rest[first]!
+            rest[first] = at + work()
+          }
+          const error = at - now - wait
+          ;[sum, squares, runs] = [sum + error, squares + error * error, runs + 1]
+        }
+        const said = Feasibility.waitDeviation(k, 10, 200, 200 * cv)
+        const what = `cv ${cv}, k ${k}: off by ${Math.sqrt(squares / runs)}, said ${said}`
+        expect(Math.sqrt(squares / runs), what).toBeLessThan(1.35 * said)
+        expect(Math.abs(sum / runs), what).toBeLessThan(said)
+      }
+    }
+  })
+
+  it("closes the door by itself when nothing moves, however much work varies", () => {
+    const wait = (ms: number) =>
+      Feasibility.predictWait({
+        ...line(4, [ms + 30, ms + 20, ms + 10, ms], 0, 200),
+        deviation: 150,
+      })
+    expect(wait(10)).toBeLessThan(120)
+    expect(wait(1000)).toBeGreaterThan(700)
+    expect(wait(5000)).toBeGreaterThan(4000)
+  })
+
+  it("keeps no reserve for constant times, nor for work that need not wait", () => {
+    const constant = learned(() => 200)
+    expect(Feasibility.waitDeviation(40, 10, constant.mean, constant.deviation)).toBe(0)
+    expect(Feasibility.likely(800, 0, 200, constant, 1000, 3.09)).toBe(true)
+    expect(Feasibility.likely(800, 0, 200, constant, 999, 3.09)).toBe(false)
+    const next = random(3)
+    const spread = learned(() => lognormal(next, 200, 0.5))
+    expect(Feasibility.likely(0, 0, spread.estimate, spread, spread.estimate, 3.09)).toBe(true)
+    expect(Feasibility.likely(0, 0, spread.estimate, spread, spread.estimate - 1, 3.09)).toBe(false)
+    const wait = 1000 - spread.estimate
+    expect(Feasibility.likely(wait, 0, spread.estimate, spread, 1000, 3.09)).toBe(false)
+    expect(Feasibility.likely(wait, 0, spread.estimate, spread, 1000, 0)).toBe(true)
+  })
+
+  it("leaves room for the upper quantile of work whose time is spread by half", () => {
+    let [late, sum] = [0, 0]
+    for (let seed = 1; seed <= 20; seed++) {
+      const next = random(seed)
+      const time = learned(() => lognormal(next, 200, 0.5))
+      let wait = 0
+      while (
+        Feasibility.likely(
+          wait,
+          Feasibility.waitDeviation(wait / 20, 10, time.mean, time.deviation),
+          time.estimate,
+          time,
+          1000,
+          Feasibility.sigmas(0.001),
+        )
+      ) wait += 5
+      // The p99.9 is 770.
+      sum += wait
+      for (let i = 0; i < 5000; i++) if (wait + lognormal(next, 200, 0.5) > 1000) late++
+    }
+    expect(late / 100_000).toBeLessThan(0.002)
+    expect(sum / 20).toBeGreaterThan(150)
+  })
+
+  it("accepts twice the risk of an idle pool where that is more than it may be", () => {
+    const next = random(1)
+    const time = learned(() => -200 * Math.log(1 - next()), 5000)
+    const fits = (wait: number) => Feasibility.likely(wait, 0, time.estimate, time, 1000, 3.09)
+    // One in 150 takes longer than a second anyway; after 139 ms it would be two.
+    expect([fits(30), fits(300)]).toEqual([true, false])
+  })
+
+  it.prop(
+    "never lets in what could not even just make it, and no more the longer the wait",
+    {
+      wait: between(0, 900),
+      more: between(0, 300),
+      deviation: between(0, 100),
+      own: between(0, 600),
+      left: between(-10, 1500),
+      tenths: between(0, 40),
+    },
+    ({ deviation, left, more, own, tenths, wait }) => {
+      const likely = (wait: number) =>
+        Feasibility.likely(wait, deviation, own, sample, left, tenths / 10)
+      if (likely(wait)) expect(left > 0 && Feasibility.decide(wait, own, left)).toBe(true)
+      if (wait > 0 && likely(wait + more)) expect(likely(wait)).toBe(true)
+    },
+  )
+})
+
+const sample = (() => {
+  const next = random(9)
+  return learned(() => lognormal(next, 200, 0.5))
+})()

@@ -142,6 +142,59 @@ describe("ServiceTime", () => {
     },
   )
 
+  it("has no deviation, and no tail, while all work takes equally long", () => {
+    const time = warm(200, 500)
+    expect([time.deviation, time.tail(3.09), time.rarity(201)]).toEqual([0, 200, Infinity])
+  })
+
+  it("takes a change of the mean for no variance, sudden or gradual, up or down", () => {
+    const time = warm(200, 200)
+    for (let ms = 220; ms < 400; ms += 20) time.observe(ms)
+    for (let i = 0; i < 200; i++) time.observe(400)
+    for (let i = 0; i < 200; i++) time.observe(100)
+    for (let ms = 100; ms < 300; ms++) time.observe(ms)
+    for (let i = 0; i < 100; i++) time.observe(300)
+    expect([time.mean, time.tail(3.09)].map(Math.round)).toEqual([300, 300])
+    expect(time.deviation).toBeLessThan(3)
+  })
+
+  it("takes an outage for no variance", () => {
+    const time = warm(200, 200)
+    for (let i = 0; i < 10; i++) time.observeCensored(1000)
+    time.replace(200)
+    for (let i = 0; i < 200; i++) time.observe(200)
+    expect([time.deviation, time.tail(3.09)]).toEqual([0, 200])
+  })
+
+  it("measures deviation and tail of work that varies, also while its mean changes", () => {
+    const next = random(3)
+    const sigma = Math.sqrt(Math.log(1.25))
+    const work = (mean: number) => {
+      const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())
+      return mean * Math.exp(sigma * normal - sigma * sigma / 2)
+    }
+    const time = ServiceTime.make()
+    for (const mean of [200, 400, 200, 600]) {
+      for (let i = 0; i < 300; i++) time.observe(work(mean))
+      expect(time.deviation / time.mean).toBeGreaterThan(0.35)
+      expect(time.deviation / time.mean).toBeLessThan(0.75)
+      // 3.85 times the mean.
+      expect(time.tail(3.09) / mean).toBeGreaterThan(2.7)
+      expect(time.tail(3.09) / mean).toBeLessThan(5.5)
+      expect(time.rarity(time.tail(2))).toBeCloseTo(2, 6)
+    }
+  })
+
+  it("does not start again because of four short ones in a row, where times vary anyway", () => {
+    const next = random(1)
+    const time = ServiceTime.make()
+    for (let i = 0; i < 300; i++) time.observe(100 + 200 * next())
+    for (let i = 0; i < 4; i++) time.observe(50)
+    expect(time.mean).toBeGreaterThan(120)
+    for (let i = 0; i < 2; i++) time.observe(50)
+    expect(time.mean).toBe(50)
+  })
+
   it("agrees with a sorted window", () => {
     const next = random(7)
     const time = ServiceTime.make()

@@ -485,6 +485,8 @@ describe("Bulkhead", () => {
           [{ name: "b", capacity: 1, queueCapacity: -1 }, "queueCapacity is -1"],
           [{ name: "b", capacity: 1, expected: 0 }, "expected"],
           [{ name: "b", capacity: 1, margin: NaN }, "margin is NaN"],
+          [{ name: "b", capacity: 1, risk: 0 }, "risk is 0. Use a number above 0 and up to 0.5"],
+          [{ name: "b", capacity: 1, risk: 0.6 }, "risk is 0.6"],
           [{ name: "b", capacity: 1, maxWait: 0 }, "maxWait"],
           [{ name: "", capacity: 1 }, "name is empty"],
         ]

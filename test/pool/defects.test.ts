@@ -122,6 +122,7 @@ describe("a bulkhead", () => {
           [{ capacity: 0 }, 'Cannot change the bulkhead "x": capacity is 0. Use an integer'],
           [{ queueCapacity: -1 }, "queueCapacity is -1. Use an integer of at least 0."],
           [{ margin: NaN }, "margin is NaN. Use a number of at least 0, such as 0.1."],
+          [{ risk: 1 }, "risk is 1. Use a number above 0 and up to 0.5, such as 0.001."],
         ] as const
       ) {
         const exit = yield* Effect.exit(bulkhead.update(limits))

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Refused } from "@weir/runtime"
+import { Refused, ServiceTime } from "@weir/runtime"
 import { Schema } from "effect"
 import type { Ticket } from "../../src/bounded/Bounded.ts"
 import { Entry } from "../../src/pool/entry.ts"
@@ -418,6 +418,94 @@ describe("slots", () => {
       for (const ticket of tickets) ticket.release()
       for (const entry of live) slots.abandon(entry, 0)
       expect(slots.stats(0)).toMatchObject({ inUse: 0, waiting: 0, tickets: 0 })
+    })
+  })
+
+  describe("the reserve", () => {
+    /** Ten slots that know work which is spread by half its mean of 200 ms. */
+    const spread = (options: Partial<Options> = {}) => {
+      const slots = make({ capacity: 10, ...options })
+      const next = random(8)
+      let now = 0
+      for (let i = 0; i < 400; i++) {
+        const entry = enter(slots, now, now + 10_000)
+        const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())
+        slots.leave(entry, now += 178.9 * Math.exp(0.4724 * normal), "completed")
+      }
+      return { slots, now }
+    }
+
+    /** How many are let in at once, with a second each. */
+    const atOnce = (slots: Slots, now: number): number => {
+      let count = 0
+      while (!Refused.isRefusal(slots.enter(now, now + 1000))) count++
+      return count
+    }
+
+    it("is none where all work takes equally long", () => {
+      const counts = [0.5, 0.001, 1e-6].map((risk) => {
+        const slots = make({ capacity: 10, risk })
+        for (let i = 0; i < 400; i++) slots.leave(enter(slots, 200 * i), 200 * i + 200, "completed")
+        return atOnce(slots, 100_000)
+      })
+      expect(counts).toEqual([50, 50, 50])
+    })
+
+    it("shortens the line the more, the less may be late", () => {
+      const counts = [0.5, 0.1, 0.01, 0.001].map((risk) => {
+        const { now, slots } = spread({ risk })
+        return atOnce(slots, now)
+      })
+      expect(counts).toEqual([...counts].sort((a, b) => b - a))
+      expect(counts[0]).toBeGreaterThan(35)
+      expect(counts[3]).toBeLessThan(0.95 * counts[0]!)
+      expect(counts[3]).toBeGreaterThan(11)
+    })
+
+    it("can be changed while work goes on", () => {
+      const { now, slots } = spread({ risk: 0.5 })
+      const full = atOnce(slots, now)
+      const again = spread({ risk: 0.5 })
+      again.slots.update({ risk: 0.0001 }, again.now)
+      expect(atOnce(again.slots, again.now)).toBeLessThan(full)
+    })
+
+    it("never refuses work that need not wait and has the time that it is expected to take", () => {
+      const { now, slots } = spread({ risk: 1e-9 })
+      const { estimate } = slots.service
+      for (let i = 0; i < 10; i++) {
+        expect(reasonOf(slots.enter(now, now + estimate + 1))).toBe("ok")
+      }
+      expect(reasonOf(slots.enter(now, now + estimate + 1))).toBe("Infeasible")
+    })
+
+    it("is paid for by those who need not wait, and strict once that is used up", () => {
+      const { now, slots } = spread()
+      for (let i = 0; i < 10; i++) enter(slots, now)
+      const risky = () => {
+        // Just what the mean allows, and a little more.
+        const deadline = now + slots.predict(now) + slots.service.tail(2)
+        const entered = slots.enter(now, deadline)
+        if (Refused.isRefusal(entered)) return "refused"
+        slots.abandon(entered, now)
+        return "let in"
+      }
+      const answers = Array.from({ length: 20 }, risky)
+      expect(answers[0]).toBe("let in")
+      expect(answers.at(-1)).toBe("refused")
+      expect(answers.lastIndexOf("let in")).toBe(answers.indexOf("refused") - 1)
+    })
+
+    it("counts the upper quantile of the endpoint, and not of the pool", () => {
+      const { now, slots } = spread()
+      slots.update({ capacity: 1 }, now)
+      enter(slots, now)
+      const constant = ServiceTime.make()
+      for (let i = 0; i < 400; i++) constant.observe(50)
+      const left = slots.predict(now) + 3.5 * slots.service.deviation + 50
+      const of = (service: number, expectation: ServiceTime.ServiceTime) =>
+        reasonOf(slots.reserve({ now, deadline: now + left, service, expectation }))
+      expect([of(50, constant), of(50, slots.service)]).toEqual(["ok", "Infeasible"])
     })
   })
 })

@@ -4,7 +4,7 @@ import { Climbing } from "../../src/pool/climbing.ts"
 import type { No, Policy } from "./control.ts"
 import { onFifo } from "./fifo.ts"
 import { limited } from "./limited.ts"
-import { weir, weirWithMargin } from "./ours.ts"
+import { weir, weirFull, weirMargin } from "./ours.ts"
 import { Aimd } from "./policies/aimd.ts"
 import { Dagor } from "./policies/dagor.ts"
 import { EnvoyGradient } from "./policies/envoy.ts"
@@ -24,7 +24,8 @@ const bounded = (_now: number, inside: number): No | undefined => inside >= tune
 /** All of them; ours first. */
 export const policies: ReadonlyArray<Policy> = [
   weir,
-  weirWithMargin,
+  weirFull,
+  weirMargin,
   onFifo(
     "none",
     "a pool without a bound, work goes on when the client has left",

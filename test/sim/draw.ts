@@ -21,6 +21,10 @@ export const workOf = (work: Work, a: number, b: number): number => {
     const { fastMs, slowMs, slowShare } = work.bimodal
     return a < slowShare ? slowMs : fastMs
   }
+  if ("pareto" in work) {
+    const { alpha, meanMs } = work.pareto
+    return meanMs * (alpha - 1) / alpha * (1 - a) ** (-1 / alpha)
+  }
   const { meanMs, cv } = work.lognormal
   const variance = Math.log(1 + cv * cv)
   const normal = Math.sqrt(-2 * Math.log(1 - a)) * Math.cos(2 * Math.PI * b)

@@ -33,13 +33,23 @@ export const weir: Policy = {
   make: (world) => new Ours(world, {}),
 }
 
-/** Our admission with a reserve on what it predicts: `Bulkhead.Options.margin`. */
-export const weirWithMargin: Policy = {
-  name: "weir-margin",
-  about: "ours with a margin of 0.3",
+/** Our admission with another reserve on what it predicts: `margin` and `risk` of `Bulkhead.Options`. */
+export const weirWith = (name: string, about: string, reserve: Reserve): Policy => ({
+  name,
+  about,
   cancels: true,
-  make: (world) => new Ours(world, { margin: 0.3 }),
-}
+  make: (world) => new Ours(world, reserve),
+})
+
+/** Without a reserve: the line is filled up to the last request that can just make it. */
+export const weirFull: Policy = weirWith("weir-full", "ours without a reserve", { risk: 0.5 })
+
+/** With a fixed reserve alone. */
+export const weirMargin: Policy = weirWith(
+  "weir-margin",
+  "ours with a fixed reserve of 0.3 instead of one that follows the variance",
+  { risk: 0.5, margin: 0.3 },
+)
 
 /**
  * Our service as the client of somebody else's: the pool `main` is a dependency, with as many servers as
@@ -52,8 +62,12 @@ export const weirRemote = (remote: Remote): Policy => ({
   make: (world) => new Ours(world, { remote }),
 })
 
-interface Settings {
+interface Reserve {
   readonly margin?: number
+  readonly risk?: number
+}
+
+interface Settings extends Reserve {
   readonly remote?: Remote
 }
 
@@ -62,7 +76,7 @@ class Ours implements Control {
   readonly #endpoints = new Map<string, Compiled>()
   readonly #places = new Map<string, Place>()
 
-  constructor(world: World, { margin, remote }: Settings) {
+  constructor(world: World, { remote, ...reserve }: Settings) {
     const { scenario } = world
     const registry = Saturation.makeUnsafe()
     this.#admission = doorOf(world, registry)
@@ -71,7 +85,7 @@ class Ours implements Control {
         ? new ActorPlace(world, name)
         : remote !== undefined && name === "main"
         ? new RemotePlace(world, name, remote)
-        : new PoolPlace(world, name, margin)
+        : new PoolPlace(world, name, reserve)
       this.#places.set(name, place)
       registry.addUnsafe(place.bounded)
     }
@@ -193,10 +207,10 @@ class PoolPlace implements Place {
   readonly bounded: Slots
   readonly #world: World
 
-  constructor(world: World, name: string, margin: number | undefined) {
+  constructor(world: World, name: string, reserve: Reserve) {
     const { capacity, queueCapacity } = thingOf(world.scenario, name)
     this.#world = world
-    this.bounded = new Slots({ kind: "pool", name, capacity, queueCapacity, margin })
+    this.bounded = new Slots({ kind: "pool", name, capacity, queueCapacity, ...reserve })
   }
 
   /** Who waits has a place in line, or a ticket; on free slots there are tickets beyond that. */

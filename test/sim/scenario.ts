@@ -7,6 +7,8 @@
 export type Work =
   | number
   | { readonly lognormal: { readonly meanMs: number; readonly cv: number } }
+  /** A heavy tail: up to an `alpha` of 2 without a finite variance. */
+  | { readonly pareto: { readonly meanMs: number; readonly alpha: number } }
   | {
     readonly bimodal: {
       readonly fastMs: number
@@ -136,6 +138,7 @@ export interface Scenario {
 export const meanOf = (work: Work): number => {
   if (typeof work === "number") return work
   if ("lognormal" in work) return work.lognormal.meanMs
+  if ("pareto" in work) return work.pareto.meanMs
   const { fastMs, slowMs, slowShare } = work.bimodal
   return fastMs * (1 - slowShare) + slowMs * slowShare
 }

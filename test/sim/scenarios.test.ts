@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Call } from "./call.ts"
 import type { Policy } from "./control.ts"
 import type { PhaseFigures, Result } from "./ledger.ts"
-import { weir, weirWithMargin } from "./ours.ts"
+import { weir, weirFull, weirMargin, weirWith } from "./ours.ts"
 import type { Scenario } from "./scenario.ts"
 import { burstOf100, scenarios } from "./scenarios.ts"
 import { simulate } from "./simulate.ts"
@@ -82,26 +82,83 @@ describe("S1: ramp to 20 times the capacity", () => {
 
   it("keeps the slots busy where work is spread by half its mean", () => {
     for (const result of runs("S1/lognormal")) {
-      const { heldMs, seconds, wastedShare } = phaseOf(result, "10x")
+      const { heldMs, ok, seconds, wastedShare } = phaseOf(result, "10x")
       // By arrival in the phase, so what waits at its end comes on top.
       expect(heldMs, of(result)).toBeGreaterThanOrEqual(0.97 * 10_000 * seconds)
-      // More than the 2 % that are wanted; the next test shows what a margin does.
-      expect(wastedShare, of(result)).toBeLessThanOrEqual(0.15)
+      // Nobody who cannot see how long work takes can serve more than this in the mean.
+      expect(ok / seconds, of(result)).toBeGreaterThanOrEqual(0.95 * 50)
+      expect(wastedShare, of(result)).toBeLessThanOrEqual(0.02)
       expect(phaseOf(result, "before").lateShare, of(result)).toBe(0)
+    }
+  })
+
+  it("lets in one in a thousand there that is late, and serves as much as without a reserve", () => {
+    const sum = (policy: Policy) => {
+      const all = { admitted: 0, late: 0, held: 0, ok: 0, wasted: 0 }
+      // One in a thousand takes many to be seen.
+      for (let seed = 1; seed <= 20; seed++) {
+        const { total } = simulate(scenarioOf("S1/lognormal"), policy, { seed })
+        all.admitted += total.admitted
+        all.late += total.late
+        all.held += total.heldMs
+        all.ok += total.ok
+        all.wasted += total.heldMs * total.wastedShare
+      }
+      return all
+    }
+    const [ours, full] = [sum(weir), sum(weirFull)]
+    expect(ours.admitted).toBeGreaterThan(35_000)
+    expect(ours.late / ours.admitted).toBeLessThanOrEqual(0.0013)
+    expect(ours.wasted / ours.held).toBeLessThanOrEqual(0.005)
+    expect(full.late / full.admitted).toBeGreaterThan(0.09)
+    expect(ours.ok / full.ok).toBeGreaterThanOrEqual(1)
+  })
+
+  it("refuses few while there is room, although work varies", () => {
+    for (const result of runs("S1/lognormal")) {
+      const { ok, sent } = phaseOf(result, "before")
+      expect(ok / sent, of(result)).toBeGreaterThanOrEqual(0.99)
+      expect(result.total.falseRefusals, of(result)).toBe(0)
+    }
+  })
+
+  it("keeps the slots busy where a tail is so heavy that nobody can promise anything", () => {
+    for (const result of runs("S1/pareto")) {
+      const { heldMs, lateShare, seconds } = phaseOf(result, "10x")
+      expect(heldMs, of(result)).toBeGreaterThanOrEqual(0.95 * 10_000 * seconds)
+      // One in a hundred takes longer than a second by itself: twice that, and no more.
+      expect(lateShare, of(result)).toBeLessThanOrEqual(0.03)
+      const before = phaseOf(result, "before")
+      expect(before.ok / before.sent, of(result)).toBeGreaterThanOrEqual(0.95)
     }
   })
 })
 
-describe("S1/lognormal with a margin of 0.3", () => {
-  it("serves as much, and spends little on what fails", () => {
+describe("S1/lognormal with other reserves", () => {
+  it("a fixed margin serves as much, but is late more often; none is late for one in ten", () => {
     for (const seed of seeds) {
       const run = (policy: Policy) =>
         phaseOf(simulate(scenarioOf("S1/lognormal"), policy, { seed }), "10x")
-      const [without, with30] = [run(weir), run(weirWithMargin)]
-      expect(with30.ok, `seed ${seed}`).toBeGreaterThanOrEqual(0.95 * without.ok)
-      expect(with30.lateShare, `seed ${seed}`).toBeLessThanOrEqual(0.03)
-      expect(with30.wastedShare, `seed ${seed}`).toBeLessThanOrEqual(0.05)
+      const [full, fixed, ours] = [run(weirFull), run(weirMargin), run(weir)]
+      expect(fixed.ok, `seed ${seed}`).toBeGreaterThanOrEqual(0.95 * full.ok)
+      expect(fixed.lateShare, `seed ${seed}`).toBeLessThanOrEqual(0.03)
+      expect(fixed.wastedShare, `seed ${seed}`).toBeLessThanOrEqual(0.05)
+      expect(ours.ok, `seed ${seed}`).toBeGreaterThanOrEqual(0.97 * full.ok)
+      expect(ours.lateShare, `seed ${seed}`).toBeLessThanOrEqual(full.lateShare / 20)
     }
+  })
+
+  it("a greater risk is taken if it is asked for", () => {
+    const late = [0.001, 0.01, 0.05, 0.5].map((risk) => {
+      const policy = weirWith("weir-risk", "", { risk })
+      return seeds.reduce(
+        (sum, seed) => sum + simulate(scenarioOf("S1/lognormal"), policy, { seed }).total.lateShare,
+        0,
+      ) / seeds.length
+    })
+    expect(late[1]! / late[0]!).toBeGreaterThan(2)
+    expect(late[2]! / late[1]!).toBeGreaterThan(1.5)
+    expect(late[3]! / late[2]!).toBeGreaterThan(1.2)
   })
 })
 
@@ -148,6 +205,33 @@ describe("S3: the query becomes slower, and quick again", () => {
       const then = phaseOf(simulate(scenario, weir, { seed }), "then")
       expect(then.goodput, `seed ${seed}`).toBeGreaterThanOrEqual(0.97 * 25)
     }
+  })
+
+  it("serves 95 % of what it could from five service times after a change, where work varies", () => {
+    const s3 = scenarioOf("S3/10x")
+    const scenario: Scenario = {
+      ...s3,
+      pool: { capacity: 10, serviceMs: { lognormal: { meanMs: 200, cv: 0.5 } } },
+      phases: [
+        ...s3.phases.slice(0, 3),
+        { name: "change", seconds: 2, times: 10, serviceMs: 400 },
+        { name: "slower", seconds: 10, times: 10, serviceMs: 400 },
+        { name: "change back", seconds: 1, times: 10, serviceMs: 200 },
+        { name: "quicker", seconds: 10, times: 10, serviceMs: 200 },
+        { name: "end", seconds: 2, times: 10, serviceMs: 200 },
+      ],
+    }
+    let [slower, quicker] = [0, 0]
+    for (const seed of seeds) {
+      const result = simulate(scenario, weir, { seed })
+      slower += phaseOf(result, "slower").goodput / seeds.length
+      quicker += phaseOf(result, "quicker").goodput / seeds.length
+      // The deadline is only two and a half times the mean: one in twenty-five takes longer.
+      expect(phaseOf(result, "slower").lateShare, of(result)).toBeLessThanOrEqual(0.1)
+      expect(phaseOf(result, "quicker").lateShare, of(result)).toBeLessThanOrEqual(0.005)
+    }
+    expect(slower).toBeGreaterThanOrEqual(0.95 * 25)
+    expect(quicker).toBeGreaterThanOrEqual(0.95 * 50)
   })
 
   it("S3/0.4x: refuses nobody while there is room", () => {
@@ -253,11 +337,33 @@ describe("S8: low-priority load of twelve times the capacity", () => {
       const { critical, low } = phase.clients
       expect(critical!.ok / critical!.sent, of(result)).toBeGreaterThanOrEqual(0.999)
       expect(critical!.late, of(result)).toBe(0)
-      expect(share(phase), of(result)).toBeGreaterThanOrEqual(0.97)
+      // The oracle has a longer line when the phase ends.
+      expect(share(phase), of(result)).toBeGreaterThanOrEqual(0.96)
+      expect(result.percent, of(result)).toBeGreaterThanOrEqual(97)
       expect(phase.wastedShare, of(result)).toBeLessThanOrEqual(0.005)
       // Who is overtaken may be late, but then costs no time of a slot.
-      expect(low!.lateShare, of(result)).toBeLessThanOrEqual(0.15)
+      expect(low!.lateShare, of(result)).toBeLessThanOrEqual(0.1)
     }
+  })
+
+  it("promises little to the other that it cannot keep, once it is known who overtakes", () => {
+    let [admitted, late] = [0, 0]
+    for (const seed of seeds) {
+      const s8 = scenarioOf("S8")
+      const scenario: Scenario = {
+        ...s8,
+        phases: [
+          s8.phases[0]!,
+          { ...s8.phases[1]!, name: "first second", seconds: 1 },
+          { ...s8.phases[1]!, name: "then", seconds: 19 },
+        ],
+      }
+      const { low } = phaseOf(simulate(scenario, weir, { seed }), "then").clients
+      admitted += low!.admitted
+      late += low!.late
+    }
+    expect(admitted).toBeGreaterThan(2000)
+    expect(late / admitted).toBeLessThanOrEqual(0.025)
   })
 })
 
@@ -271,6 +377,8 @@ describe("S9: a tenant that sends ten times its share", () => {
       expect(rates.length).toBe(19)
       expect(jain(rates), of(result)).toBeGreaterThanOrEqual(0.99)
       expect(result.percent, of(result)).toBeGreaterThanOrEqual(97)
+      expect(clients["behaving"]!.lateShare, of(result)).toBeLessThanOrEqual(0.001)
+      expect(clients["noisy"]!.lateShare, of(result)).toBeLessThanOrEqual(0.025)
     }
   })
 })
@@ -323,7 +431,7 @@ describe("S13: 100,000 requests of which nine in ten leave", () => {
   it("leaks no permit", () => {
     const result = simulate(scenarioOf("S13"), weir, { seed: 1 })
     expect(result.total.sent).toBeGreaterThan(99_000)
-    expect(result.total.left).toBeGreaterThan(20_000)
+    expect(result.total.left).toBeGreaterThan(10_000)
     expect(result.leaked).toBe(0)
     expect(result.line.longest).toBeLessThanOrEqual(result.line.bound)
   })
@@ -334,7 +442,8 @@ describe("S14: handlers that block the event loop", () => {
     for (const result of runs(id)) {
       const { clients } = phaseOf(result, "hogs")
       const { late, ok, sent } = clients["default"]!
-      expect(ok / sent, of(result)).toBeGreaterThanOrEqual(0.99)
+      // What is blocked for 200 ms takes two or three times as long, and leaves little of the second.
+      expect(ok / sent, of(result)).toBeGreaterThanOrEqual(id === "S14/50ms" ? 0.99 : 0.98)
       expect(late, of(result)).toBe(0)
       expect(clients["hog"]!.refused["Overloaded"], of(result)).toBeGreaterThan(100)
       // What the blocked loop made of the service times is forgotten at once.

@@ -314,6 +314,9 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ...s0,
   s1,
   s1b("lognormal", "work is spread by half its mean", { lognormal: { meanMs: 200, cv: 0.5 } }),
+  s1b("pareto", "most work is short, and one in a hundred takes a second", {
+    pareto: { meanMs: 200, alpha: 1.8 },
+  }),
   s1b("lucky", "one in a hundred takes 10 ms", {
     bimodal: { fastMs: 200, slowMs: 10, slowShare: 0.01 },
   }),

@@ -72,6 +72,7 @@ describe("the simulator", () => {
       const work of [
         { lognormal: { meanMs: 200, cv: 0.5 } },
         { bimodal: { fastMs: 100, slowMs: 1100, slowShare: 0.1 } },
+        { pareto: { meanMs: 200, alpha: 3 } },
       ]
     ) {
       const values = Array.from({ length: 20_000 }, () => workOf(work, next(), next()))

@@ -61,6 +61,7 @@ export const workOf = ({ pool }: Scenario, { serviceMs }: Phase): Work => {
   if ("lognormal" in pool.serviceMs) {
     return { lognormal: { ...pool.serviceMs.lognormal, meanMs: serviceMs } }
   }
+  if ("pareto" in pool.serviceMs) return { pareto: { ...pool.serviceMs.pareto, meanMs: serviceMs } }
   const { fastMs, slowMs, slowShare } = pool.serviceMs.bimodal
   return { bimodal: { fastMs: fastMs * ratio, slowMs: slowMs * ratio, slowShare } }
 }
