@@ -231,7 +231,7 @@ export const stormVerdict = (storms: ReadonlyArray<Storm>): string => {
     } are answered. With a budget, and pauses by chance, ${
       percent(budget.atTheEnd)
     }; with admission ` +
-    `too, ${percent(both.atTheEnd)}, and ${one(both.amplification)} calls each.`
+    `too, ${percent(both.atTheEnd)}, and ${one(both.amplification)} sent for each.`
 }
 
 /** A stall that changes what clients get: half of a usual query. */
