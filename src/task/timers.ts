@@ -116,8 +116,9 @@ export class Timers {
     const now = this.clock.currentTimeMillisUnsafe()
     this.firing = true
     let first = this.heap[0]
-    // A sleep counts in nanoseconds: one to a fraction of them may end just before the instant.
-    while (first !== undefined && first.at < now + nanosecond) {
+    // A sleep counts in nanoseconds: one to a fraction of them may end just before the instant. A
+    // difference, because next to the milliseconds of today a nanosecond is rounded away.
+    while (first !== undefined && first.at - now < nanosecond) {
       this.remove(first)
       attempt(first.fire)
       first = this.heap[0]

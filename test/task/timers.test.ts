@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect } from "effect"
+import { Clock, Context, Duration, Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { timersOf } from "../../src/task/timers.ts"
 import { random } from "./support.ts"
@@ -64,6 +64,28 @@ describe("Timers", () => {
       yield* TestClock.adjust(100)
       expect(fired).toEqual(["a@10", "b1@20", "b2@20", "c@30"])
     }))
+
+  it("fire at their instant at the time of today too, where a nanosecond is rounded away", () => {
+    const start = 1_790_000_000_000
+    const nobody = Context.get(Context.empty(), Clock.Clock)
+    let now = start
+    const sleeps: Array<number> = []
+    const wakes: Array<() => void> = []
+    // Wakes when it is told to, and never by itself.
+    const clock: Clock.Clock = Object.assign(Object.create(nobody), {
+      currentTimeMillisUnsafe: () => now,
+      sleep: (duration: Duration.Duration) =>
+        Effect.callback<void>((resume) => {
+          sleeps.push(Duration.toMillis(duration))
+          wakes.push(() => resume(Effect.void))
+        }),
+    })
+    const fired: Array<number> = []
+    timersOf(clock).schedule(start + 50, () => fired.push(now - start))
+    now = start + 50
+    wakes.shift()!()
+    expect({ fired, sleeps }).toEqual({ fired: [50], sleeps: [50] })
+  })
 
   it.effect("fire at once what is due already", () =>
     Effect.gen(function* () {
