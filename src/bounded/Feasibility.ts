@@ -63,7 +63,8 @@ export const predictWait = (line: Line): number => {
   const even = evenness(line.service, line.deviation ?? 0)
   if (even === 0) return exact
   const gap = line.service / capacity
-  const since = line.inUse > 0 ? line.elapsedAt(line.inUse - 1) : 0
+  // While a slot is free nobody waits for one, and that nothing has moved says nothing.
+  const since = free > 0 ? 0 : line.elapsedAt(line.inUse - 1)
   return exact + even * ((index + surplus) * gap + Math.max(gap, since) - exact)
 }
 

@@ -71,6 +71,11 @@ describe("Feasibility", () => {
     expect(Feasibility.predictWait(line(2, [5000, 4000], 0, 200))).toBe(4800)
   })
 
+  it("does so too where times vary, and the other slots are only promised", () => {
+    const whale = { ...line(4, [3_600_000], 3, 200), deviation: 100 }
+    expect(Feasibility.predictWait(whale)).toBeLessThanOrEqual(200)
+  })
+
   it("keeps the margin that was asked for", () => {
     expect(Feasibility.decide(800, 200, 1000)).toBe(true)
     expect(Feasibility.decide(800, 200, 1000, 0.1)).toBe(false)
