@@ -73,6 +73,13 @@ export class Line {
     this.lanes[entry.rank]!.waiting++
   }
 
+  /** Who has a slot. */
+  get #running(): number {
+    let running = 0
+    for (const lane of this.lanes) running += lane.running
+    return running
+  }
+
   /** A wait ends, however. */
   remove(entry: Entry): void {
     const lane = this.lanes[entry.rank]!
@@ -118,7 +125,8 @@ export class Line {
   /** How much gets a slot before a newcomer of that class and tenant; tickets count if asked for. */
   ahead(now: number, rank: number, tenant: number, tickets: boolean): number {
     const all = tickets ? this.queued : this.waiters.size
-    if (all === 0) return all
+    // Nobody is overtaken where there is a slot for everybody.
+    if (all === 0 || all < this.capacity - this.#running) return all
     if (this.#alike(rank, tenant)) {
       // Alone for a moment: those who went first a moment ago will come again.
       const lane = this.lanes[rank]!

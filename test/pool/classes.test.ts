@@ -375,6 +375,24 @@ describe("adaptive LIFO", () => {
   })
 })
 
+describe("after a line", () => {
+  it("refuses nobody for those who may overtake while there is a slot for everybody", () => {
+    const slots = make({ capacity: 10, queueCapacity: 200, expectedMs: 100 })
+    // Five sheddable waiters are overtaken by sixty critical ones.
+    const all = Array.from({ length: 75 }, (_, i) => enter(slots, 0, i < 10 ? 0 : i < 15 ? 3 : 1))
+    let now = 0
+    while (slots.inUse > 0) {
+      now += 100
+      for (const it of all.filter((_) => _.state === "running")) slots.leave(it, now, "completed")
+    }
+    const answers = Array.from(
+      { length: 10 },
+      () => slots.reserve({ now, deadline: now + 200, service: undefined, criticality: 3 }),
+    )
+    expect(answers.map(reasonOf)).toEqual(Array(10).fill("ok"))
+  })
+})
+
 describe("under random load with classes and tenants", () => {
   it.prop(
     "leaks nothing, keeps its bounds, serves each tenant in order, and answers everybody once",
