@@ -100,10 +100,13 @@ export class WaitingRoom {
   leave(waiter: Waiter): void {
     if (waiter.gone) return
     const { id, queue } = waiter
-    const same = this.byId.get(id)!
-    same.delete(waiter)
-    if (same.size === 0) this.byId.delete(id)
-    if (!some(same, queue)) this.forget(queue, id)
+    const same = this.byId.get(id)
+    // None while those who wait for it are answered: one that has been may send another away.
+    if (same !== undefined) {
+      same.delete(waiter)
+      if (same.size === 0) this.byId.delete(id)
+      if (!some(same, queue)) this.forget(queue, id)
+    }
     this.left(waiter)
   }
 

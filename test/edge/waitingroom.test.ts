@@ -46,6 +46,23 @@ describe("WaitingRoom", () => {
     expect(take(10)).toEqual(["y"])
   })
 
+  it("lets one who is answered send away another who waits for the same", () => {
+    const room = new WaitingRoom(4)
+    const answered: Array<string> = []
+    const others: Array<Waiter> = []
+    room.enter("x", "a", false, () => {
+      answered.push("first")
+      for (const other of others) room.leave(other)
+    })
+    const second = room.enter("x", "a", false, () => answered.push("second"))
+    if (second instanceof Waiter) others.push(second)
+    expect(others.length).toBe(1)
+    room.answer("x", nothing)
+    expect(answered).toEqual(["first"])
+    expect(room.quota.inUse).toBe(0)
+    expect(room.pending).toBe(false)
+  })
+
   it("gives the place of the youngest of the greatest network to one that has less", () => {
     const { answered, enter, room } = rooms(4)
     for (const id of ["a1", "a2", "a3", "a4"]) enter(id, "a")
