@@ -95,7 +95,7 @@ export interface RateLimit {
   readonly check: (caller: Caller | undefined, now: number, dark?: boolean) => Refusal | undefined
   /**
    * Takes back what the last `check` has counted, which was of that caller: it was let in, and then
-   * refused for want of capacity. A 503 of the service costs its clients nothing.
+   * refused at the door for want of capacity. A call that is refused later on has been counted.
    */
   readonly refund: (caller: Caller | undefined, now: number) => void
   /** What a client is told; `undefined` when it has no limit. */
