@@ -71,7 +71,7 @@ const beyond = 0.05
  * which a sample below the 10th percentile counts as that percentile: single lucky samples do not
  * move it. Four samples in a row above the estimate (or below the 10th percentile) by 5 % start it
  * again from those four, so a dependency that slows down, or recovers, is believed within
- * one wave of a pool of ten. Work that was cancelled at its expected time or later counts as work that
+ * one wave of a pool of ten; where times vary by more than 5 % it takes six. Work that was cancelled at its expected time or later counts as work that
  * took half as long again as was expected, at least.
  *
  * @category constructors
@@ -81,7 +81,7 @@ export const make = (options?: { readonly expectedMs?: number | undefined }): Se
   new Estimator(options?.expectedMs)
 
 // A window of 32 kept sorted costs an O(32) shift per sample. P² would be a little cheaper, but it
-// forgets an old regime only slowly and cannot start again from the last four samples.
+// forgets an old regime only slowly and cannot start again from the last few samples.
 class Estimator implements ServiceTime {
   readonly #ring = new Float64Array(size)
   readonly #sorted = new Float64Array(size)
@@ -165,7 +165,7 @@ class Estimator implements ServiceTime {
     const mean = this.#mean
     const p90 = this.#p90
     this.observe(least)
-    // Starting again from four samples may forget larger ones before them.
+    // Starting again from a few samples may forget larger ones before them.
     this.#mean = Math.max(mean, this.#mean)
     this.#p90 = Math.max(p90, this.#p90)
   }
