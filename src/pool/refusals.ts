@@ -17,8 +17,19 @@ export class Refusals {
   readonly tally = new Tally()
   readonly #backlog = new Backlog()
 
-  /** Counts it; `waiting` and `waitMs` are what the newcomer met. */
-  of(reason: Reason, slots: Picture, waiting: number, waitMs: number, now: number): Refusal {
+  /**
+   * Counts it; `waiting` and `waitMs` are what the newcomer met. Others are told to come later because of
+   * it only if it `returns` to something that will be there: else whoever asks for the impossible again
+   * and again would send everybody else away for a minute.
+   */
+  of(
+    reason: Reason,
+    slots: Picture,
+    waiting: number,
+    waitMs: number,
+    now: number,
+    returns: boolean,
+  ): Refusal {
     this.tally.refuse(reason)
     // What is refused for lack of time alone gets the time after which the estimate is tried again.
     const drain = waitMs > 0 ? waitMs : probeEveryMs
@@ -32,7 +43,9 @@ export class Refusals {
       waiting,
       predictedWaitMs: waitMs,
       retryAfterMs: Math.max(1, drain),
-      backlogMs: this.#backlog.next(now, slots.service.mean / slots.capacity),
+      backlogMs: returns && reason !== "Closed" && reason !== "ShuttingDown"
+        ? this.#backlog.next(now, slots.service.mean / slots.capacity)
+        : 0,
     }
   }
 }

@@ -119,7 +119,9 @@ export class Slots implements Owner {
       : this.#feasible(counted, own, deadline - now)
     const probe = held?.probe === true || (!feasible && this.#mayProbe(now, deadline))
     if (!feasible && !probe && !this.#spare(held, "Late")) {
-      return this.#refuse(held === undefined ? "Infeasible" : "Late", now, wait)
+      return held === undefined
+        ? this.#refuse("Infeasible", now, wait, own < deadline - now)
+        : this.#refuse("Late", now, wait)
     }
     if (victim !== undefined) this.#displace(victim, now)
     const promised = this.service.known ? wait : undefined
@@ -192,7 +194,7 @@ export class Slots implements Owner {
     const probe = !feasible && this.#mayProbe(now, deadline)
     const dark = request.dark === true
     if (!feasible && !probe) {
-      if (!dark) return this.#refuse("Infeasible", now, wait)
+      if (!dark) return this.#refuse("Infeasible", now, wait, own < deadline - now)
       this.#refusals.tally.spare("Infeasible")
     }
     if (victim !== undefined) this.#displace(victim, now)
@@ -375,7 +377,8 @@ export class Slots implements Owner {
     return this.#forecast.wait(now, this.#line.ahead(now, rank, tenant, tickets))
   }
 
-  #refuse(reason: Reason, now: number, wait = this.predict(now)): Refusal {
-    return this.#refusals.of(reason, this, this.#line.queued, wait, now)
+  /** Who has not even the time for its own work `returns` in vain. */
+  #refuse(reason: Reason, now: number, wait = this.predict(now), returns = true): Refusal {
+    return this.#refusals.of(reason, this, this.#line.queued, wait, now, returns)
   }
 }

@@ -25,6 +25,27 @@ const reserve = (slots: Slots, now: number, deadline = Infinity, service?: numbe
 const reasonOf = (answer: unknown): string => Refused.isRefusal(answer) ? answer.reason : "ok"
 
 describe("slots", () => {
+  describe("the backlog of those who were refused", () => {
+    const told = (slots: Slots, now: number, left: number): number => {
+      const no = slots.reserve({ now, deadline: now + left, service: undefined })
+      return Refused.isRefusal(no) ? no.backlogMs ?? 0 : NaN
+    }
+
+    it("does not grow by who asks for what cannot be done in any line", () => {
+      const slots = make({ capacity: 1, queueCapacity: 10, expectedMs: 100 })
+      for (let i = 0; i < 100; i++) expect(told(slots, 0, 50)).toBe(0)
+      enter(slots, 0)
+      for (let i = 0; i < 100; i++) expect(told(slots, 0, 50)).toBe(0)
+      expect([1, 2, 3].map(() => told(slots, 0, 150))).toEqual([0, 200, 400])
+    })
+
+    it("does not grow by who comes to a pool that has closed", () => {
+      const slots = make({ capacity: 1, expectedMs: 100 })
+      slots.close(0, "ShuttingDown")
+      for (let i = 0; i < 10; i++) expect(told(slots, 0, 500)).toBe(0)
+    })
+  })
+
   describe("the line", () => {
     it("hands a slot to the oldest waiter before any newcomer", () => {
       const slots = make({ capacity: 1, queueCapacity: 1 })
