@@ -71,8 +71,8 @@ const beyond = 0.05
  * which a sample below the 10th percentile counts as that percentile: single lucky samples do not
  * move it. Four samples in a row above the estimate (or below the 10th percentile) by 5 % start it
  * again from those four, so a dependency that slows down, or recovers, is believed within
- * one wave of a pool of ten; where times vary by more than 5 % it takes six. Work that was cancelled at its expected time or later counts as work that
- * took half as long again as was expected, at least.
+ * one wave of a pool of ten; where times vary by more than 5 % it takes six. Work that was cancelled at
+ * its expected time or later counts as work that took half as long again as was expected, at least.
  *
  * @category constructors
  * @since 0.1.0

@@ -19,8 +19,10 @@ const saved = 100
  *
  * The risk of being late is a budget: each that need not wait, and so is not late because of others,
  * leaves its part of it, and who would run a greater risk than is allowed may take it from there. While
- * a pool has slots to spare now and then, hardly anybody is refused for a risk; in overload, when
+ * a pool of ten has slots to spare now and then, hardly anybody is refused for a risk; in overload, when
  * nobody gets a slot without a wait, the limit is strict, and costs nothing, because no slot is idle.
+ * With one or two slots and a deadline of a few service times neither holds: most have to wait, and
+ * a slot is idle until somebody comes who need not.
  */
 export class Forecast {
   /** How many slots are promised, where a limit that moves by itself tries more. */
