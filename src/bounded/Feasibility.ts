@@ -144,9 +144,17 @@ export const ahead = (own: number, queued: ArrayLike<number>, rank: number): num
     part -= shares[least]!
   }
   const total = fixed / (1 - part)
-  const guaranteed = (own + 1) / shares[rank]! - 1
-  return Math.max(own, Math.ceil(Math.min(total, guaranteed) - tolerance))
+  return Math.max(own, Math.ceil(Math.min(total, guaranteed(own, rank)) - tolerance))
 }
+
+/**
+ * How much goes at most before one of that class with `own` of it before it: what its share leaves to
+ * others.
+ *
+ * @category operations
+ * @since 0.1.0
+ */
+export const guaranteed = (own: number, rank: number): number => (own + 1) / shares[rank]! - 1
 
 /**
  * How much of another tenant's waiting work goes before a newcomer that has `mine` of its own before
@@ -178,8 +186,10 @@ const mostRate = 3
  * is overtaken by a more critical class is overtaken by those as well who come meanwhile: as in the
  * busy period of a queue, the variance is (1 + r)² times that of random arrivals, and as what was counted
  * is itself a sample, `1 + mine / own` times that. Tenants of a class take turns: 1 + r times, where r
- * counts as 3 at most. Shares are fixed: once. Where a line stands, to be careful costs nothing,
- * because no slot is idle; to be careless costs work that is let in and then refused for lateness.
+ * counts as 3 at most. Shares are fixed: once. Where a line stands, to be careful leaves no slot
+ * idle; to be careless costs work that is let in and then refused for lateness. But a class that is
+ * refused out of care has no starts from which it could learn better: of other classes reckon with no
+ * more than {@link guaranteed} leaves to them.
  *
  * @category operations
  * @since 0.1.0

@@ -131,7 +131,8 @@ export class Line {
       // Alone for a moment: those who went first a moment ago will come again.
       const lane = this.lanes[rank]!
       const others = lane.pace.lately(all, rank > usual ? "class" : "share", now)
-      return all + Math.max(others, lane.known(tenant)?.pace.lately(all, "tenant", now) ?? 0)
+      const tenants = lane.known(tenant)?.pace.lately(all, "tenant", now) ?? 0
+      return Math.max(within(all, others, rank), all + tenants)
     }
     const lane = this.lanes[rank]!
     let own = 0
@@ -144,7 +145,8 @@ export class Line {
         if (other !== queue) own += Feasibility.turns(mine, tickets ? other.queued : other.waiting)
       }
       if (queue !== undefined) passed = mine + queue.pace.overtaken(mine, "tenant")
-      passed = Math.max(passed, own + lane.pace.overtaken(own, rank > usual ? "class" : "share"))
+      const others = lane.pace.overtaken(own, rank > usual ? "class" : "share")
+      passed = Math.max(passed, within(own, others, rank))
     } else if (rank === this.#rank) own = Feasibility.turns(0, all)
     for (let i = 0; i < ranks; i++) {
       const { queued, waiting } = this.lanes[i]!
@@ -278,3 +280,10 @@ export class Line {
         2 * (entry.promised + Codel.target(this.#service.mean, this.capacity))
   }
 }
+
+/**
+ * How much goes before one with `own` of its class before it, whom `others` may overtake: no more than
+ * its share leaves to them. Else a class that is never let in would never be seen to be served.
+ */
+const within = (own: number, others: number, rank: number): number =>
+  Math.min(own + others, Math.max(own, Math.ceil(Feasibility.guaranteed(own, rank))))

@@ -375,6 +375,36 @@ describe("adaptive LIFO", () => {
   })
 })
 
+describe("a class that others overtake", () => {
+  it.each([[2, 3000], [10, 1000], [10, 3000]])(
+    "is let in as often as its share of %i slots allows, with %i ms, however others press",
+    (capacity, deadlineMs) => {
+      const perSecond = capacity * 10
+      // Lognormal, with a mean of 100 ms and a standard deviation of 50.
+      const sigma = Math.sqrt(Math.log(1.25))
+      const service = (_: number, next: () => number) => {
+        const normal = Math.sqrt(-2 * Math.log(1 - next())) * Math.cos(2 * Math.PI * next())
+        return 100 * Math.exp(sigma * normal - sigma * sigma / 2)
+      }
+      const press = { deadlineMs: 1000, decodeMs: 20 }
+      const { of } = play({
+        streams: [
+          { name: "critical", rank: 1, rate: 2 * perSecond, ...press },
+          { name: "degraded", rank: 2, rate: perSecond / 2, ...press },
+          { name: "sheddable", rank: 3, rate: perSecond / 2, ...press, deadlineMs },
+        ],
+        options: { capacity },
+        seconds: 60,
+        service,
+        seed: 1,
+      })
+      const { late, ok, timedOut } = of("sheddable")
+      expect(ok / 60 / perSecond).toBeGreaterThan(0.8 * shares[3]!)
+      expect((late + timedOut) / ok).toBeLessThan(0.02)
+    },
+  )
+})
+
 describe("after a line", () => {
   it("refuses nobody for those who may overtake while there is a slot for everybody", () => {
     const slots = make({ capacity: 10, queueCapacity: 200, expectedMs: 100 })
