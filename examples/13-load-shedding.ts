@@ -52,11 +52,9 @@ const program = Effect.gen(function* () {
     const bars = [none, timeout, deadline].map(({ good }) => bar(good)).join("")
     yield* Console.log(`${load} x`.padEnd(7) + bars.trimEnd())
     if (load < 3) continue
-    for (
-      const [limit, { good, late, no }] of Object.entries({ "no limit": none, timeout, deadline })
-    ) {
-      const counts = `${each(good)} in time, ${each(late)} too late, ${each(no)} refused at once`
-      yield* Console.log(`3 x, ${limit}: ${counts}`)
+    for (const [name, it] of Object.entries({ "no limit": none, timeout, deadline })) {
+      const [good, late, no] = [it.good, it.late, it.no].map(each)
+      yield* Console.log(`3 x, ${name}: ${good} in time, ${late} too late, ${no} refused at once`)
     }
   }
 })

@@ -16,11 +16,11 @@ const style = `
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--back);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-p.soft,figcaption,p.title,dt{color:var(--soft)}
+p.soft,figcaption,p.over,dt{color:var(--soft)}
 .verdicts{padding:0;margin:0;list-style:none;max-width:48rem}.verdicts li{border-left:4px solid var(--edge);margin:.6rem 0;padding:.1rem 0 .1rem .8rem}
 .verdicts li.first{border-color:var(--mark);font-weight:600}
 .wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;white-space:nowrap}
-p.title{font-size:.85rem;margin:.3rem 0}th{vertical-align:bottom;white-space:normal;text-align:right;font-weight:600}
+p.over{font-size:.85rem;margin:.3rem 0}th{vertical-align:bottom;white-space:normal;text-align:right;font-weight:600}
 th,td{padding:.2rem .55rem;border-bottom:1px solid var(--edge);text-align:right}th.word,td.word{text-align:left}
 tr.lead td{border-top:2px solid var(--edge)}tr.real td{background:var(--band)}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
@@ -40,7 +40,7 @@ const table = ({ head, rows, title, words }: Table): string => {
   const kind = (row: ReadonlyArray<string>) =>
     [row[0] === "" ? "" : "lead", row.includes("real") ? "real" : ""].filter(Boolean).join(" ")
   // The title stays where it is when the table is wider than the screen, and is moved to be read.
-  return `<p class="title">${escape(title)}</p>
+  return `<p class="over">${escape(title)}</p>
 <div class="wide" tabindex="0" role="region" aria-label="${escape(title)}"><table>
 <thead><tr>${
     head.map((it, i) => `<th scope="col"${word(i)}>${escape(it)}</th>`).join("")

@@ -124,7 +124,7 @@ describe("deno task lab", () => {
       expect(found).toEqual([...found].sort((a, b) => a - b))
       expect(found[0]).toBeGreaterThan(0)
       // A title is not cut off with the table that is wider than a small screen.
-      expect(html).toMatch(/<p class="title">The burst: [^<]+<\/p>\n<div class="wide"/)
+      expect(html).toMatch(/<p class="over">The burst: [^<]+<\/p>\n<div class="wide"/)
       for (const name of names) {
         const text = await readFile(join(to, name), "utf8")
         expect(text, name).not.toMatch(/NaN|Infinity|undefined/)
