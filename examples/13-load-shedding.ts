@@ -52,9 +52,9 @@ const program = Effect.gen(function* () {
     const bars = [none, timeout, deadline].map(({ good }) => bar(good)).join("")
     yield* Console.log(`${load} x`.padEnd(7) + bars.trimEnd())
     if (load < 3) continue
-    for (const [limit, { good, late, no }] of Object.entries({ none, timeout, deadline })) {
-      const counts = `${each(good)} in time, ${each(late)} too late, ${each(no)} refused at once`
-      yield* Console.log(`3 x, ${limit}: ${counts}`)
+    for (const [name, it] of Object.entries({ "no limit": none, timeout, deadline })) {
+      const [good, late, no] = [it.good, it.late, it.no].map(each)
+      yield* Console.log(`3 x, ${name}: ${good} in time, ${late} too late, ${no} refused at once`)
     }
   }
 })
@@ -68,13 +68,13 @@ await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.r
 // 1.5 x  29 █████          36 ███████        56 ███████████
 // 2 x    19 ███            21 ████           55 ███████████
 // 3 x    14 ██             14 ██             55 ███████████
-// 3 x, none: 14 in time, 140 too late, 0 refused at once
+// 3 x, no limit: 14 in time, 140 too late, 0 refused at once
 // 3 x, timeout: 14 in time, 139 too late, 0 refused at once
 // 3 x, deadline: 55 in time, 2 too late, 96 refused at once
 
 // Output when broken:
 // …
 // 3 x    14 ██             14 ██             14 ██
-// 3 x, none: 14 in time, 140 too late, 0 refused at once
+// 3 x, no limit: 14 in time, 140 too late, 0 refused at once
 // 3 x, timeout: 14 in time, 139 too late, 0 refused at once
 // 3 x, deadline: 14 in time, 140 too late, 0 refused at once

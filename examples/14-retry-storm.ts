@@ -41,11 +41,11 @@ const storm = Effect.fn("storm")(function* (title: string, call: Call) {
   const times = sent.slice(3).reduce((sum, count) => sum + count) / (calls * 17 / seconds)
   const well = good.findLastIndex((count) => count < 30) + 1
   const again = well < seconds ? `${well - 6} s` : "never"
-  yield* row(title, bars(sent), bars(good), `${times.toFixed(1)} x  ${again}`)
+  yield* row(title, bars(sent), bars(good), `${times.toFixed(1)} x`.padEnd(10) + again)
 }, Effect.scoped)
 
 const program = Effect.gen(function* () {
-  yield* row("", "sent, each second", "answered in time", "sent, well again after")
+  yield* row("", "sent, each second", "answered in time", "per call  well again after")
   const once: Call = (attempt) => Effect.timeout(attempt, "500 millis")
   yield* storm("no retries", once)
   yield* storm("up to 3 attempts", (attempt) => Effect.retry(once(attempt), { times: 2 }))
@@ -66,13 +66,13 @@ const program = Effect.gen(function* () {
 await program.pipe(Effect.provide([VirtualClock.layer, Trace.layer()]), Effect.runPromise)
 
 // Output:
-//                   sent, each second     answered in time      sent, well again after
-// no retries        ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃······▃▃▃▃▃▃▃▃▃▃▃  1.0 x  4 s
-// up to 3 attempts  ▃▃▃▄████████████████  ▃▃▃·················  3.0 x  never
-// jitter and budget ▃▃▃▄▅▄▄▄▄▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃·········▁▃▃▃▃▃▃▃  1.1 x  7 s
-// and the rest      ▃▃▃▂▂▂▂▄▃▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃··▁▁▃▃▃▃▃▃▃▃▃▃▃▃▃  0.9 x  1 s
+//                   sent, each second     answered in time      per call  well again after
+// no retries        ▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃······▃▃▃▃▃▃▃▃▃▃▃  1.0 x     4 s
+// up to 3 attempts  ▃▃▃▄████████████████  ▃▃▃·················  3.0 x     never
+// jitter and budget ▃▃▃▄▅▄▄▄▄▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃·········▁▃▃▃▃▃▃▃  1.1 x     7 s
+// and the rest      ▃▃▃▂▂▂▂▄▃▃▃▃▃▃▃▃▃▃▃▃  ▃▃▃··▁▁▃▃▃▃▃▃▃▃▃▃▃▃▃  0.9 x     1 s
 
 // Output when broken:
 // …
-// jitter and budget ▃▃▃▄████████████████  ▃▃▃·················  3.0 x  never
+// jitter and budget ▃▃▃▄████████████████  ▃▃▃·················  3.0 x     never
 // …

@@ -153,6 +153,10 @@ describe("the runner of examples", () => {
     expect(outcome).toMatchObject({ code: 0, printed: "one\n\ntwo", expected: "one\n\ntwo" })
   })
 
+  it("keeps the indentation of the first line, the head of a table", () => {
+    expect(clean("\n   ok  no\nA   1   2 \n\n")).toBe("   ok  no\nA   1   2")
+  })
+
   it("grants only the permissions of the Run line", async () => {
     const outcome = await withFile((path) =>
       `/**\n * Run: \`deno run ${path}\`\n */\nDeno.env.get("HOME")\n// Output:\n`

@@ -43,6 +43,20 @@ export const objection = (it: Plan): string | undefined => {
     } minutes; the most is ${longestMinutes}. Use --virtual, or smaller numbers.`
 }
 
+/** What will run, and for how long. */
+const announcement = (it: Plan): string => {
+  const names = [
+    ...it.chosen.map(({ letter }) => letter),
+    ...(it.load ? ["load"] : []),
+    ...(it.storm ? ["storm"] : []),
+  ].join(", ")
+  const virtual = it.load ? "about 20 s" : "a few seconds"
+  const time = it.real
+    ? `${virtual} in virtual time, then about ${Math.ceil(realTime(it) / 1000)} s in real time`
+    : `${virtual}, in virtual time alone`
+  return `lab: ${names}. It takes ${time}. Ctrl+C stops it.`
+}
+
 /** How the program is seen from outside. */
 export interface Outside {
   readonly out: (text: string) => void
@@ -88,14 +102,7 @@ export const main = (
         code = 2
         return
       }
-      const seconds = Math.ceil(realTime(wanted) / 1000)
-      err(
-        `lab: ${wanted.chosen.map(({ letter }) => letter).join("")}${wanted.load ? " load" : ""}${
-          wanted.storm ? " storm" : ""
-        }. In virtual time ${wanted.load ? "about 20 s" : "a few seconds"}, in real time ${
-          wanted.real ? `about ${seconds} s` : "nothing"
-        }. Ctrl+C stops it.\n`,
-      )
+      err(`${announcement(wanted)}\n`)
       const clock = yield* Clock.Clock
       const directory = Option.getOrUndefined(given.out)
       const line = progress({

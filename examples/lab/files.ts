@@ -19,7 +19,9 @@ export const files = (results: Results): ReadonlyMap<string, string> =>
   ])
 
 const reasonOf = (error: unknown) =>
-  (error instanceof Error ? error.message : String(error)).replace(/\.\s*$/, "")
+  error instanceof Deno.errors.NotCapable
+    ? "the lab has no permission to write there"
+    : (error instanceof Error ? error.message : String(error)).replace(/\.\s*$/, "")
 
 const attempt = (directory: string, work: () => Promise<void>) =>
   Effect.tryPromise({

@@ -6,19 +6,26 @@
  *
  * @module
  */
-import { Cause, Effect, Exit, Fiber } from "effect"
+import { Cause, Clock, Effect, Exit, Fiber } from "effect"
 import { main } from "./command.ts"
+import { onSignal } from "./stop.ts"
 
 const fiber = Effect.runFork(main(Deno.args.filter((arg) => arg !== "--")))
 
 let asked = false
-const stop = () => {
-  if (asked) Deno.exit(130)
-  asked = true
-  console.error("\nStops: ends the queries and the database. Press Ctrl+C again to leave at once.")
-  Effect.runFork(Fiber.interrupt(fiber)).addObserver(() => {})
-}
-for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, stop)
+const clock = Clock.Clock.defaultValue()
+const signalled = onSignal({
+  now: () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6,
+  stop: () => {
+    asked = true
+    console.error(
+      "\nStops: ends the queries and the database. Ctrl+C once more, after a second, leaves at once.",
+    )
+    Effect.runFork(Fiber.interrupt(fiber)).addObserver(() => {})
+  },
+  leave: () => Deno.exit(130),
+})
+for (const signal of ["SIGINT", "SIGTERM"] as const) Deno.addSignalListener(signal, signalled)
 
 fiber.addObserver((exit) => {
   if (Exit.isSuccess(exit)) return Deno.exit(exit.value)

@@ -16,17 +16,18 @@ const style = `
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:76rem;padding:1rem;background:var(--back);color:var(--ink);font:16px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 h1{font-size:1.6rem;line-height:1.2;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem}
-p.soft,figcaption,caption,dt{color:var(--soft)}
+p.soft,figcaption,p.over,dt{color:var(--soft)}
 .verdicts{padding:0;margin:0;list-style:none;max-width:48rem}.verdicts li{border-left:4px solid var(--edge);margin:.6rem 0;padding:.1rem 0 .1rem .8rem}
 .verdicts li.first{border-color:var(--mark);font-weight:600}
 .wide{overflow-x:auto;margin-bottom:1.2rem}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums;white-space:nowrap}
-caption{text-align:left;padding:.3rem 0}th{vertical-align:bottom;white-space:normal;text-align:right;font-weight:600}
+p.over{font-size:.85rem;margin:.3rem 0}th{vertical-align:bottom;white-space:normal;text-align:right;font-weight:600}
 th,td{padding:.2rem .55rem;border-bottom:1px solid var(--edge);text-align:right}th.word,td.word{text-align:left}
 tr.lead td{border-top:2px solid var(--edge)}tr.real td{background:var(--band)}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem}
 figure{margin:0;border:1px solid var(--edge);border-radius:6px;overflow:hidden}figure svg{display:block;width:100%;height:auto}
 figcaption{padding:.4rem .8rem .7rem;font-size:.9rem}
-dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:0}dd{margin:0;overflow-wrap:anywhere}`
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem 1rem;margin:0}dd{margin:0;overflow-wrap:anywhere}
+@media (max-width:40rem){th,td{padding:.2rem .35rem}th.word,td.word{white-space:normal;padding-left:0}}`
 
 const list = (results: Results): string =>
   `<ul class="verdicts">${
@@ -38,7 +39,9 @@ const table = ({ head, rows, title, words }: Table): string => {
   const word = (column: number) => column < words ? ' class="word"' : ""
   const kind = (row: ReadonlyArray<string>) =>
     [row[0] === "" ? "" : "lead", row.includes("real") ? "real" : ""].filter(Boolean).join(" ")
-  return `<div class="wide"><table><caption>${escape(title)}</caption>
+  // The title stays where it is when the table is wider than the screen, and is moved to be read.
+  return `<p class="over">${escape(title)}</p>
+<div class="wide" tabindex="0" role="region" aria-label="${escape(title)}"><table>
 <thead><tr>${
     head.map((it, i) => `<th scope="col"${word(i)}>${escape(it)}</th>`).join("")
   }</tr></thead>

@@ -123,9 +123,7 @@ export const lessons = (results: Results): ReadonlyArray<string> => {
         ms(figures.meanTotal ?? 0)
       } on average, so ${one(little(figures))} are inside on average; counted, it is ${
         one(figures.inside)
-      }. No slot is ever idle, and yet half of the answers take longer than ${
-        ms(figures.p50 ?? 0)
-      }.`,
+      }. ${a.variant.requests <= a.variant.pool ? "There is a slot for each." : staircase(a)}`,
     )
   }
   if (b !== undefined && c !== undefined) said.push(tie(b, c))
@@ -146,7 +144,9 @@ export const lessons = (results: Results): ReadonlyArray<string> => {
   if (d !== undefined) {
     const { figures } = d.virtual
     said.push(
-      `D. A bounded line: ${figures.refused} hear no at once, and nobody waits longer than ${
+      `D. A bounded line: ${
+        figures.refused === 0 ? "here all have a place" : `${figures.refused} hear no at once`
+      }, and nobody waits longer than ${
         ms(figures.makespan - d.variant.queryMs)
       }. But the bound knows no deadline: it has to be chosen for one, and becomes wrong when queries become slower.`,
     )
@@ -169,6 +169,15 @@ export const lessons = (results: Results): ReadonlyArray<string> => {
     )
   }
   return said
+}
+
+/** What waiting in line makes of a pool that works all the time. */
+const staircase = ({ virtual: { figures, rows } }: Burst): string => {
+  const middle = figures.p50 ?? 0
+  const longer = rows.filter(({ arrived, ended }) => ended - arrived > middle + 1e-6)
+  return `No slot is idle while anybody waits, and yet ${
+    percent(longer.length / rows.length)
+  } of the answers take longer than ${ms(middle)}.`
 }
 
 const patienceMs = ({ variant: { patience } }: Burst): number =>
@@ -211,9 +220,11 @@ export const loadVerdict = (loads: ReadonlyArray<Goodput>, results: Results): st
   return `The pool can do ${
     grouped(capacity(results.parameters))
   } queries/s. From 2 to ${most} times ` +
-    `that, clients get at least ${one(worst(true))} answers/s in time with admission, and down to ${
+    `that, clients get at least ${
+      one(worst(true))
+    } answers/s in time with admission, and without it as few as ${
       one(worst(false))
-    } without. Up to ${least} × nothing is different. Without admission the oldest is served first, ` +
+    }. Up to ${least} × nothing is different. Without admission the oldest is served first, ` +
     "and the oldest is the one that is about to leave."
 }
 

@@ -78,6 +78,8 @@ export const loadTable = ({ loads, parameters }: Results): Table => {
     found.find((it) => it.times === times && it.admission === admission)
   const shown = (it: Goodput | undefined) => it === undefined ? "–" : it.perSecond.toFixed(1)
   const full = capacity(parameters)
+  // A run in virtual time alone has no column for the other.
+  const real = (cell: string) => loads.real.length === 0 ? [] : [cell]
   const times = [...new Set(loads.virtual.map((it) => it.times))]
   return {
     title: "Answers in time per second, against offered load (1 × is what the pool can do)",
@@ -85,10 +87,10 @@ export const loadTable = ({ loads, parameters }: Results): Table => {
       "offered",
       "possible",
       "without admission: virtual",
-      "real",
+      ...real("real"),
       "thrown away",
       "with admission: virtual",
-      "real",
+      ...real("real"),
       "thrown away",
     ],
     rows: times.map((it) => {
@@ -97,10 +99,10 @@ export const loadTable = ({ loads, parameters }: Results): Table => {
         `${it}\u00a0×`,
         Math.min(full, it * full).toFixed(1),
         shown(bare),
-        shown(rate(loads.real, it, false)),
+        ...real(shown(rate(loads.real, it, false))),
         percent(bare?.wasted ?? 0),
         shown(kept),
-        shown(rate(loads.real, it, true)),
+        ...real(shown(rate(loads.real, it, true))),
         percent(kept?.wasted ?? 0),
       ]
     }),

@@ -163,7 +163,7 @@ export class Refused extends RefusedBase {
 
   /** One sentence with the numbers and the next step. */
   override get message(): string {
-    return `${this.kind} "${this.resource}" refused the work: ${explain(this)} ` +
+    return `${subject(this)} refused the work: ${explain(this)} ` +
       `(${this.inUse}/${this.capacity} in use, ${this.waiting} waiting). ` +
       `Try again in ${Math.ceil(this.retryAfterMs)} ms.`
   }
@@ -204,6 +204,16 @@ export const isOwn = (u: unknown): u is Refused => u instanceof Refused && own.h
  */
 export const isRefusal = (u: unknown): u is Refusal =>
   typeof u === "object" && u !== null && "_tag" in u && u._tag === "Refusal"
+
+/**
+ * What said no: its kind and its name, such as `pool "database"`; once where both are the same, as for
+ * the event loop.
+ *
+ * @category accessors
+ * @since 0.1.0
+ */
+export const subject = (refusal: Pick<Refusal, "kind" | "resource">): string =>
+  refusal.kind === refusal.resource ? refusal.kind : `${refusal.kind} "${refusal.resource}"`
 
 /**
  * The reason as half a sentence, such as "the queue is full".

@@ -15,7 +15,7 @@ import {
   HttpServerResponse,
 } from "effect/http"
 import { HttpApiError } from "effect/http-api"
-import { explain, type Refusal, Refused } from "../bounded/Refused.ts"
+import { explain, type Refusal, Refused, subject } from "../bounded/Refused.ts"
 import { DatabaseUnavailable } from "../store/DatabaseUnavailable.ts"
 import { NoRow } from "../store/NoRow.ts"
 import * as CancelReason from "../task/CancelReason.ts"
@@ -113,7 +113,7 @@ const body = (problem: Problem, extensions: Problem["extensions"]): string =>
  */
 export const fromRefusal = (refusal: Omit<Refusal, "_tag">): Problem => ({
   ...(refusal.reason === "RateLimited" ? overQuota : noCapacity),
-  detail: `${refusal.kind} "${refusal.resource}": ${explain(refusal)}`,
+  detail: `${subject(refusal)}: ${explain(refusal)}`,
   extensions: {
     reason: refusal.reason,
     kind: refusal.kind,

@@ -1,5 +1,5 @@
 import { HttpServerResponse } from "effect/http"
-import { explain, type Refusal } from "../bounded/Refused.ts"
+import { explain, type Refusal, subject } from "../bounded/Refused.ts"
 import { noCapacity, overQuota } from "./fixed.ts"
 import { retryAfter, retryAfterMs } from "./jitter.ts"
 
@@ -53,7 +53,7 @@ const limitedHead = headOf(overQuota)
 const bodyOf = (refusal: Refusal, random: number): string => {
   const { capacity, inUse, kind, predictedWaitMs, reason, resource, waiting } = refusal
   const after = retryAfterMs(comesBackIn(refusal), spread(refusal, random))
-  const detail = JSON.stringify(`${kind} "${resource}": ${explain(refusal)}`)
+  const detail = JSON.stringify(`${subject(refusal)}: ${explain(refusal)}`)
   return (reason === "RateLimited" ? limitedHead : refusedHead) +
     `"detail":${detail},"reason":"${reason}","kind":${JSON.stringify(kind)},` +
     `"resource":${JSON.stringify(resource)},"inUse":${inUse},"capacity":${capacity},` +

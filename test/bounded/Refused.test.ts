@@ -21,6 +21,12 @@ describe("the message of a refusal", () => {
     expect(said("admission")).toContain("no room")
   })
 
+  it("names what has one word for its kind and its name once", () => {
+    expect(Refused.fromRefusal(facts).message).toMatch(/^event-loop refused the work: /)
+    const pool = Refused.fromRefusal({ ...facts, kind: "pool", resource: "database" })
+    expect(pool.message).toMatch(/^pool "database" refused the work: /)
+  })
+
   it("names the work beside the wait, which alone may be far below the deadline", () => {
     const infeasible = { ...facts, reason: "Infeasible" as const, kind: "bulkhead" }
     expect(Refused.fromRefusal({ ...infeasible, predictedWaitMs: 121.4 }).message).toContain(

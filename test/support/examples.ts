@@ -52,8 +52,9 @@ export const parse = (text: string): Example | string => {
   return { args, output, broken: { text: broken, output: printed(end.slice(second + 1)) } }
 }
 
+/** Without blank ends; the first line keeps its indentation, because it may be the head of a table. */
 export const clean = (printed: string): string =>
-  printed.split("\n").map((line) => line.trimEnd()).join("\n").trim()
+  printed.split("\n").map((line) => line.trimEnd()).join("\n").replace(/^\n+/, "").trimEnd()
 
 export interface Outcome {
   readonly code: number

@@ -67,6 +67,29 @@ describe("deno task lab", () => {
     expect(bare.out).not.toContain("Waterfall")
   })
 
+  it("says of these numbers what is true of these numbers", async () => {
+    const text = async (...args: ReadonlyArray<string>) => {
+      const { out } = await run("--virtual", "--no-plots", ...args)
+      return out.replaceAll("\u00a0", " ")
+    }
+    expect(await text("--variants", "A")).toContain("50 % of the answers take longer than 1 000 ms")
+    // The last wave is not full: 5 of 25.
+    expect(await text("--variants", "A", "--requests", "25")).toContain(
+      "20 % of the answers take longer than 400 ms",
+    )
+    const room = await text("--variants", "A,D", "--pool", "200", "--queue", "100")
+    expect(room).toContain("There is a slot for each.")
+    expect(room).not.toContain("No slot is idle")
+    expect(room).toContain("here all have a place")
+  })
+
+  it("names what will run, and for how long", async () => {
+    const { err } = await run("--virtual", "--variants", "B,A", "--no-plots")
+    expect(err).toBe(
+      "lab: A, B. It takes a few seconds, in virtual time alone. Ctrl+C stops it.\n",
+    )
+  })
+
   it("prints everything as JSON with --json", async () => {
     const { out } = await run("--virtual", "--variants", "d", "--json", "--queue", "5")
     const results = JSON.parse(out) as Results
@@ -100,6 +123,8 @@ describe("deno task lab", () => {
       const found = order.map((it) => html.indexOf(it))
       expect(found).toEqual([...found].sort((a, b) => a - b))
       expect(found[0]).toBeGreaterThan(0)
+      // A title is not cut off with the table that is wider than a small screen.
+      expect(html).toMatch(/<p class="over">The burst: [^<]+<\/p>\n<div class="wide"/)
       for (const name of names) {
         const text = await readFile(join(to, name), "utf8")
         expect(text, name).not.toMatch(/NaN|Infinity|undefined/)

@@ -2,7 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { VirtualClock } from "@weir/runtime"
 import { Effect } from "effect"
 import { capacity, offer, virtualSpan } from "../../../examples/lab/load.ts"
+import type { Results } from "../../../examples/lab/results.ts"
 import { habits, storm, virtualCourse } from "../../../examples/lab/storm.ts"
+import { loadTable } from "../../../examples/lab/table.ts"
 import { defaults } from "../../../examples/lab/variants.ts"
 import { virtual } from "../../../examples/lab/worlds.ts"
 
@@ -36,6 +38,26 @@ describe("offered load in virtual time", () => {
       offer(virtual, { ...defaults, seed: 2 }, { times: 1, admission: true, span: virtualSpan }),
     )
     expect(other.offered).not.toBe(one.offered)
+  })
+})
+
+describe("the table of offered loads", () => {
+  it("has columns for real time only where that has run, and a dash for a load that has not", async () => {
+    const loads = await Promise.all(
+      [0.5, 2].flatMap((times) => [false, true].map((admission) => offered(times, admission))),
+    )
+    const table = (real: Results["loads"]["real"]) =>
+      loadTable({
+        parameters: defaults,
+        loads: { virtual: loads, real },
+      } as unknown as Results)
+    const bare = table([])
+    expect(bare.head).toHaveLength(6)
+    expect(bare.rows.map((row) => row.length)).toEqual([6, 6])
+    expect(bare.rows.flat()).not.toContain("–")
+    const both = table(loads.slice(0, 2))
+    expect(both.head.filter((it) => it === "real")).toHaveLength(2)
+    expect(both.rows.map((row) => row.filter((it) => it === "–").length)).toEqual([0, 2])
   })
 })
 
