@@ -124,7 +124,8 @@ export interface Options {
    * Chance of being late above which work that has to wait is refused at the door: above 0, up to 0.5.
    * Default 0.001. The reserve follows the measured service times, and is none while they are all
    * equal. With 0.5 there is none either, and the line is filled up to the last request that can just
-   * make it. Work that need not wait is never refused for this, and none for less than twice the risk that
+   * make it. Work that need not wait, or is the first in line, is never refused for this: its slot would be
+   * idle until somebody else comes. And none is refused for less than twice the risk that
    * it would have without a wait.
    */
   readonly risk?: number | undefined

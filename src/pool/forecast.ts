@@ -66,7 +66,7 @@ export class Forecast {
   wait(now: number, ahead: number): number {
     const view = this.#view
     this.#now = now
-    view.capacity = Math.min(this.#line.capacity, this.sure)
+    view.capacity = this.#slots
     // What runs beyond a limit that is only tried waits at the other side, if it queues there.
     const tried = this.sure === Infinity ? 0 : Math.max(0, this.#running.size - view.capacity)
     view.inUse = this.#running.size - tried
@@ -82,7 +82,8 @@ export class Forecast {
 
   /**
    * Whether a newcomer behind so many may be promised that it ends in time; `wait` is what was
-   * predicted for it, and `work` what is known of work like its own.
+   * predicted for it, and `work` what is known of work like its own. The first in a line is asked for no
+   * reserve: if it were refused, the slot that comes free next would be idle until somebody else comes.
    */
   promises(
     ahead: number,
@@ -97,7 +98,9 @@ export class Forecast {
       this.#credit = Math.min(saved * this.#risk, this.#credit + this.#risk)
       return true
     }
-    const deviation = this.#deviation(ahead)
+    const departures = this.#departures(ahead)
+    if (departures <= 1) return true
+    const deviation = this.#deviation(departures)
     if (Feasibility.likely(wait, deviation, own, work, timeLeft, this.#z, this.#margin)) return true
     for (let risk = 2 * this.#risk; risk <= this.#credit; risk *= 2) {
       const z = Feasibility.sigmas(risk)
@@ -108,10 +111,17 @@ export class Forecast {
     return false
   }
 
-  #deviation(ahead: number): number {
+  /** Which slot that comes free is the newcomer's: the first, the second, … */
+  #departures(ahead: number): number {
+    return ahead - (this.#slots - this.#running.size) + 1
+  }
+
+  #deviation(departures: number): number {
     const { deviation, mean } = this.#service
-    const capacity = Math.min(this.#line.capacity, this.sure)
-    const departures = ahead - (capacity - this.#running.size) + 1
-    return Feasibility.waitDeviation(departures, capacity, mean, deviation)
+    return Feasibility.waitDeviation(departures, this.#slots, mean, deviation)
+  }
+
+  get #slots(): number {
+    return Math.min(this.#line.capacity, this.sure)
   }
 }

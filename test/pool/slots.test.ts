@@ -500,9 +500,20 @@ describe("slots", () => {
       expect(reasonOf(slots.enter(now, now + estimate + 1))).toBe("Infeasible")
     })
 
+    it("is asked of those who wait behind others, and not of the first in line", () => {
+      for (const capacity of [1, 2, 10]) {
+        const { now, slots } = spread({ risk: 1e-6 })
+        slots.update({ capacity }, now)
+        for (let i = 0; i < capacity; i++) enter(slots, now)
+        const barely = () => now + slots.predict(now) + slots.service.estimate + 1
+        expect(reasonOf(slots.enter(now, barely()))).toBe("ok")
+        expect(reasonOf(slots.enter(now, barely()))).toBe("Infeasible")
+      }
+    })
+
     it("is paid for by those who need not wait, and strict once that is used up", () => {
       const { now, slots } = spread()
-      for (let i = 0; i < 10; i++) enter(slots, now)
+      for (let i = 0; i < 11; i++) enter(slots, now)
       const risky = () => {
         // Just what the mean allows, and a little more.
         const deadline = now + slots.predict(now) + slots.service.tail(2)
@@ -520,6 +531,7 @@ describe("slots", () => {
     it("counts the upper quantile of the endpoint, and not of the pool", () => {
       const { now, slots } = spread()
       slots.update({ capacity: 1 }, now)
+      enter(slots, now)
       enter(slots, now)
       const constant = ServiceTime.make()
       for (let i = 0; i < 400; i++) constant.observe(50)
