@@ -58,7 +58,7 @@ const RefusedProblem: Schema.Codec<Refused, RefusedWire> = Schema.Struct({
         new Refused(facts),
       encode: (refused) => ({
         type: refusedType.literal,
-        title: "Refused: no capacity before your deadline",
+        title: "Refused: this cannot be done now",
         status: 503 as const,
         reason: refused.reason,
         kind: refused.kind,

@@ -51,7 +51,7 @@ export const cleanupAbandoned: Fixed = {
 export const noCapacity = {
   slug: "refused",
   status: 503,
-  title: "Refused: no capacity before your deadline",
+  title: "Refused: this cannot be done now",
 } as const
 
 /** The caller has had enough of it. Only it comes back then, so there is no herd to spread. */
